@@ -1,0 +1,57 @@
+"""Vitrify: write models eagerly over NumPy or CuPy, capture them, export them, and prove it.
+
+>>> import vitrify as vt
+>>> program = vt.trace(model, x, dynamic={"x": {0: "batch"}})
+>>> vt.export.onnx(program, "model.onnx")
+>>> print(vt.compare(model, "model.onnx", inputs=(x,)))
+"""
+
+from . import ir, nn, optim
+from .ir import errors
+from .ir.errors import VitrifyError
+from .ir.types import (
+    DType,
+    bfloat16,
+    float16,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+)
+from .ir.types import bool_ as bool
+from .ops import *  # noqa: F403
+from .tensor import (
+    Device,
+    Generator,
+    Tensor,
+    as_tensor,
+    bernoulli,
+    device,
+    empty,
+    enable_grad,
+    from_dlpack,
+    from_numpy,
+    full,
+    grad,
+    is_grad_enabled,
+    manual_seed,
+    no_grad,
+    ones,
+    rand,
+    rand_like,
+    randint,
+    randn,
+    randn_like,
+    randperm,
+    set_grad_enabled,
+    tensor,
+    zeros,
+)
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Targets that graphs run on."""

@@ -1,0 +1,1 @@
+"""ONNX: rules by operator family."""

@@ -1,0 +1,1 @@
+"""Files: ONNX models and archives."""

@@ -1,0 +1,417 @@
+"""Reads the text form of a graph; the grammar stands at the top of `printer`.
+
+The text may come from a stranger's file: whatever is wrong with it, the answer is a `FormatError`
+that shows the place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeVar
+
+from .builder import Builder
+from .dims import Dim, Size, parse_size, symbol
+from .errors import FormatError
+from .graph import Graph, Value
+from .location import Location
+from .op import Op
+from .printer import LEAVES, WORDS
+from .types import BY_SHORT, TensorType
+
+T = TypeVar("T")
+
+_TOKEN = re.compile(
+    r"""\s*(?:
+    (?P<location> \#[^\n]*)
+  | (?P<value>    %[\w.]+)
+  | (?P<string>   "(?:[^"\\\n]|\\[^\n])*")
+  | (?P<float>    [0-9]+(?:\.[0-9]*(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+))
+  | (?P<integer>  [0-9]+)
+  | (?P<name>     [^\W\d]\w*(?:\.\w+)*)
+  | (?P<mark>     ->|>=|<=|//|\*\*|[-+*%(),:=\[\]{}])
+  | (?P<end>      \Z)
+  )""",
+    re.VERBOSE,
+)
+_STRING = r'"(?:[^"\\]|\\.)*"'
+_LOCATION = re.compile(
+    rf'#\s*({_STRING}|[^\s":]+):(-?[0-9]{{1,9}})(?:\s+in\s+({_STRING}|[^\s"]+))?\s*'
+)
+_ESCAPE = re.compile(r"\\(?:u\{([0-9a-f]{1,6})\}|(.?))")
+_CLOSING = {"(": ")", "[": "]", "{": "}"}
+_AFTER_LITERAL = (",", ")", "]", "}", ":", "")
+_MAX_DEPTH, _MAX_NDIM, _MAX_SIZE, _SHOWN = 64, 64, 2**63, 96
+
+
+def parse_graph(text: str, ops: Mapping[str, Op]) -> Graph:
+    """The graph that `print_graph` wrote as `text`.
+
+    Every node's type is derived again by its op and compared with the one in the text.
+
+    Args:
+        text: The text.
+        ops: The ops that it may use, by name.
+
+    Raises:
+        FormatError: The text is anything else; the message shows line, column and the place.
+    """
+    parser = _Parser(text, ops)
+    try:
+        return parser.text_form()
+    except RecursionError as error:
+        raise parser.error("too deeply nested") from error
+
+
+class _Token(NamedTuple):
+    kind: str
+    text: str
+    start: int
+    end: int
+
+
+class _Parser:
+    def __init__(self, text: str, ops: Mapping[str, Op]) -> None:
+        self.text, self.ops = text, ops
+        self.symbols: dict[str, Dim] = {}
+        self.tokens: list[_Token] = []
+        self.closing: dict[int, int] = {}  # opening bracket -> the one that closes it
+        self.listing: set[int] = set()  # opening brackets with a comma directly inside
+        self.at = 0
+        self._scan()
+
+    # --- tokens -----------------------------------------------------------------------------------
+
+    def _scan(self) -> None:
+        open_: list[int] = []
+        end = 0
+        while not self.tokens or self.tokens[-1].kind != "end":
+            match = _TOKEN.match(self.text, end)
+            if match is None or match.lastgroup is None:
+                start = len(self.text) - len(self.text[end:].lstrip())
+                bad = self.text[start]
+                problem = "unclosed string" if bad == '"' else f"unexpected character {bad!r}"
+                raise self.error(problem, _Token("bad", bad, start, start + 1))
+            kind, end = match.lastgroup, match.end()
+            token = _Token(kind, match[kind], match.start(kind), end)
+            here = len(self.tokens)
+            self.tokens.append(token)
+            if kind == "mark" and token.text in _CLOSING:
+                open_.append(here)
+                if len(open_) > _MAX_DEPTH:
+                    raise self.error("too deeply nested", token)
+            elif kind == "mark" and token.text in _CLOSING.values():
+                if not open_ or _CLOSING[self.tokens[open_[-1]].text] != token.text:
+                    raise self.error(f"{token.text!r} closes nothing", token)
+                self.closing[open_.pop()] = here
+            elif token.text == "," and open_:
+                self.listing.add(open_[-1])
+        if open_:
+            opening = self.tokens[open_[-1]]
+            raise self.error(f"{opening.text!r} is never closed", opening)
+
+    @property
+    def token(self) -> _Token:
+        return self.tokens[self.at]
+
+    def error(self, problem: str, token: _Token | None = None) -> FormatError:
+        """The error at a token, by default the current one."""
+        start = (token or self.token).start
+        line_start = self.text.rfind("\n", 0, start) + 1
+        line = self.text[line_start:].split("\n", 1)[0]
+        number, column = self.text.count("\n", 0, start) + 1, start - line_start
+        shift = max(column - _SHOWN // 2, 0) if len(line) > _SHOWN else 0
+        shown = "".join(c if c.isprintable() else " " for c in line[shift : shift + _SHOWN])
+        return FormatError(
+            f"line {number}, column {column + 1}: {problem}\n"
+            f"    {shown}\n    {' ' * (column - shift)}^"
+        )
+
+    @contextmanager
+    def blaming(self, token: _Token, problem: str) -> Iterator[None]:
+        """Whatever goes wrong inside is an error at `token`."""
+        try:
+            yield
+        except FormatError:
+            raise
+        except Exception as error:
+            reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+            raise self.error(f"{problem}: {reason[:300]}", token) from error
+
+    def advance(self) -> _Token:
+        token = self.token
+        self.at = min(self.at + 1, len(self.tokens) - 1)
+        return token
+
+    def accept(self, text: str) -> bool:
+        """Move over a mark or word if it stands here."""
+        found = self.token.text == text and self.token.kind in ("mark", "name")
+        if found:
+            self.advance()
+        return found
+
+    def expect(self, text: str) -> None:
+        if not self.accept(text):
+            raise self.error(f"expected {text!r}, found {self._found()}")
+
+    def take(self, kind: str) -> _Token:
+        """Move over a token of the given kind and return it."""
+        if self.token.kind != kind:
+            raise self.error(f"expected a {kind}, found {self._found()}")
+        return self.advance()
+
+    def _found(self) -> str:
+        return repr(self.token.text[:40]) if self.token.text else "the end"
+
+    def list_of(self, item: Callable[[], T], close: str = "") -> list[T]:
+        """Items with commas between them, up to `close`, or at least one where there is none."""
+        items: list[T] = []
+        if close and self.accept(close):
+            return items
+        items.append(item())
+        while self.accept(","):
+            items.append(item())
+        if close:
+            self.expect(close)
+        return items
+
+    def skip_group(self) -> None:
+        if self.token.text != "(":
+            self.expect("(")
+        self.at = self.closing[self.at] + 1
+
+    # --- graphs -----------------------------------------------------------------------------------
+
+    def text_form(self) -> Graph:
+        graph = self.graph(alone=True)
+        if self.token.kind != "end":
+            raise self.error("nothing may follow the graph")
+        return graph
+
+    def graph(self, *, alone: bool) -> Graph:
+        self.expect("graph")
+        name = self.string() if self.token.kind == "string" else self.take("name").text
+        # The limits of the symbols have to be known before the first type is read.
+        signature = self.at
+        self.skip_group()
+        self.expect("->")
+        self.skip_group()
+        if alone and self.accept("where"):
+            self.limits()
+        body, self.at = self.at, signature
+
+        scope: dict[str, Value] = {}
+        self.expect("(")
+        inputs = self.list_of(lambda: self.input(scope), ")")
+        self.expect("->")
+        self.expect("(")
+        types = self.list_of(self.type, ")")
+        self.at = body
+        self.expect("{")
+        builder = Builder()
+        while not (self.token.kind == "name" and self.token.text == "return"):
+            self.node(builder, scope)
+        keyword = self.advance()
+        outputs = []
+        if self.token.text != "}":
+            outputs = self.list_of(lambda: self.use(scope))
+        self.expect("}")
+        if [value.type for value in outputs] != types:
+            raise self.error(
+                f"the graph promises ({_shown(types)}) "
+                f"but returns ({_shown(value.type for value in outputs)})",
+                keyword,
+            )
+        return builder.graph(inputs, outputs, name)
+
+    def limits(self) -> None:
+        limits: dict[str, dict[str, int]] = {}
+        for name, comparison, limit in self.list_of(self.limit):
+            known = limits.setdefault(name.text, {})
+            if comparison.text in known:
+                raise self.error(f"a second limit {comparison.text} of {name.text}", name)
+            known[comparison.text] = limit
+            with self.blaming(name, "a limit that no symbol has"):
+                low, high = known.get(">="), known.get("<=")
+                self.symbols[name.text] = symbol(name.text, low, high)
+
+    def limit(self) -> tuple[_Token, _Token, int]:
+        name, comparison = self.take("name"), self.take("mark")
+        if comparison.text not in (">=", "<="):
+            raise self.error("expected '>=' or '<='", comparison)
+        return name, comparison, self.integer()
+
+    def input(self, scope: dict[str, Value]) -> Value:
+        token = self.take("value")
+        self.expect(":")
+        return self.define(token, Value(self.type(), _hint(token)), scope)
+
+    def define(self, token: _Token, value: Value, scope: dict[str, Value]) -> Value:
+        if token.text in scope:
+            raise self.error(f"{token.text} is defined twice", token)
+        scope[token.text] = value
+        return value
+
+    def use(self, scope: dict[str, Value]) -> Value:
+        token = self.take("value")
+        if token.text not in scope:
+            raise self.error(f"{token.text} is not defined above", token)
+        return scope[token.text]
+
+    def use_or_none(self, scope: dict[str, Value]) -> Value | None:
+        return None if self.accept("none") else self.use(scope)
+
+    # --- nodes ------------------------------------------------------------------------------------
+
+    def node(self, builder: Builder, scope: dict[str, Value]) -> None:
+        results: list[_Token] = []
+        if self.token.kind == "value":
+            results = self.list_of(lambda: self.take("value"))
+            self.expect("=")
+        called = self.take("name")
+        op = self.ops.get(called.text)
+        if op is None:
+            raise self.error(f"there is no op {called.text!r}", called)
+        inputs: list[Value | None] = []
+        attrs: dict[str, Any] = {}
+        if called.text in LEAVES and self.token.text != "(":
+            attrs[LEAVES[called.text]] = self.literal()
+            colon = self.at
+            self.expect(":")
+            attrs["type"] = self.type()
+            self.at = colon
+        else:
+            self.expect("(")
+            inputs = self.list_of(lambda: self.use_or_none(scope), ")")
+            if self.accept("{"):
+                self.list_of(lambda: self.attr(attrs), "}")
+        types = self.list_of(self.type) if self.accept(":") else []
+        location = self.location() if self.token.kind == "location" else None
+
+        with self.blaming(called, f"{op.name} cannot be applied like this"):
+            outputs = builder.add(op, inputs, attrs, location, list(map(_hint, results)))
+            inferred = [value.type for value in outputs]
+            if len(results) != len(inferred) or inferred != types:
+                raise self.error(
+                    f"{op.name} gives ({_shown(inferred)}), "
+                    f"but the text has {len(results)} values of ({_shown(types)})",
+                    called,
+                )
+        for token, value in zip(results, outputs, strict=True):
+            self.define(token, value, scope)
+
+    def attr(self, attrs: dict[str, Any]) -> None:
+        name = self.take("name")
+        if name.text in attrs:
+            raise self.error(f"a second {name.text!r}", name)
+        self.expect("=")
+        # A size may be called "graph" too, but no size goes on like a graph.
+        ahead = self.tokens[min(self.at + 1, len(self.tokens) - 1)]
+        is_graph = self.token.text == "graph" and ahead.kind in ("name", "string")
+        attrs[name.text] = self.graph(alone=False) if is_graph else self.literal()
+
+    def location(self) -> Location:
+        token = self.take("location")
+        match = _LOCATION.fullmatch(token.text)
+        if match is None:
+            raise self.error("expected a location, `# file:line in module`", token)
+        file, line, module = match[1], int(match[2]), match[3] or ""
+        return Location(self.unquoted(file, token), line, self.unquoted(module, token))
+
+    # --- types and literals -----------------------------------------------------------------------
+
+    def type(self) -> TensorType:
+        token = self.take("name")
+        if token.text not in BY_SHORT:
+            raise self.error(f"there is no dtype {token.text!r}", token)
+        self.expect("[")
+        shape = tuple(self.list_of(self.size, "]"))
+        if len(shape) > _MAX_NDIM or any(
+            isinstance(size, int) and not 0 <= size < _MAX_SIZE for size in shape
+        ):
+            raise self.error("no tensor has such a shape", token)
+        return TensorType(BY_SHORT[token.text], shape)
+
+    def size(self) -> Size:
+        first = self.token
+        end = first.start
+        while self.token.text not in _AFTER_LITERAL:
+            self.at = self.closing.get(self.at, self.at)
+            end = self.advance().end
+        text = self.text[first.start : end]
+        for name in re.findall(r"[^\W\d]\w*", text):
+            if name not in self.symbols:
+                self.symbols[name] = symbol(name, None, None)
+        with self.blaming(first, "not a size"):
+            return parse_size(text, self.symbols)
+
+    def literal(self) -> Any:
+        token = self.token
+        ahead = self.tokens[min(self.at + 1, len(self.tokens) - 1)]
+        if token.kind == "string":
+            return self.string()
+        if token.text == "(" and (ahead.text == ")" or self.at in self.listing):
+            return self.tuple()
+        if token.text in BY_SHORT and ahead.text == "[":
+            return self.type()
+        is_last = ahead.text in _AFTER_LITERAL
+        if token.text in WORDS and is_last:
+            return WORDS[self.advance().text]
+        negative = token.text == "-" and ahead.kind in ("float", "integer", "name")
+        kind = ahead.kind if negative else token.kind
+        if negative:
+            is_last = self.tokens[min(self.at + 2, len(self.tokens) - 1)].text in _AFTER_LITERAL
+        if kind == "integer" and is_last:
+            return self.integer()
+        if kind == "float":
+            self.accept("-")
+            number = float(self.advance().text)
+            return -number if negative else number
+        if negative and ahead.text == "inf" and is_last:
+            self.at += 2
+            return -float("inf")
+        return self.size()
+
+    def tuple(self) -> tuple[Any, ...]:
+        self.expect("(")
+        if self.accept(")"):
+            return ()
+        items = [self.literal()]
+        self.expect(",")
+        if self.accept(")"):
+            return tuple(items)
+        items += self.list_of(self.literal, ")")
+        return tuple(items)
+
+    def integer(self) -> int:
+        first = self.token
+        negative = self.accept("-")
+        token = self.take("integer")
+        with self.blaming(first, "not a number"):  # Python refuses those of thousands of digits
+            return -int(token.text) if negative else int(token.text)
+
+    def string(self) -> str:
+        token = self.take("string")
+        return self.unquoted(token.text, token)
+
+    def unquoted(self, text: str, token: _Token) -> str:
+        """The text that a string, or a bare word, stands for."""
+
+        def character(match: re.Match[str]) -> str:
+            if match[1] and int(match[1], 16) <= 0x10FFFF:
+                return chr(int(match[1], 16))
+            if match[2] not in ("\\", '"', "n"):
+                raise self.error(f"there is no escape {match[0]!r}", token)
+            return "\n" if match[2] == "n" else match[2]
+
+        return _ESCAPE.sub(character, text[1:-1]) if text.startswith('"') else text
+
+
+def _hint(token: _Token) -> str:
+    name = token.text[1:]
+    return "" if re.fullmatch("[0-9]+", name) else name
+
+
+def _shown(types: Any) -> str:
+    return ", ".join(map(str, types))

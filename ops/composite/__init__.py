@@ -1,0 +1,1 @@
+"""Ops defined by a body over other ops."""

@@ -1,0 +1,369 @@
+"""Elementwise arithmetic and transcendental functions: one output element from one of each input.
+
+Gradients of broadcast inputs are summed back to the input's shape by autograd, not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..ir.errors import ArgumentError, DTypeError
+from ..ir.op import Op
+from ..ir.types import DType, TensorType, bool_
+from . import special
+from .arrays import numpy_dtype
+from .registry import Tensor, composite, primitive
+from .rules import broadcast_shapes, promote, require_float, same_dtype
+
+Kernel = Callable[..., Any]
+
+
+def quiet(kernel: Kernel) -> Kernel:
+    """The kernel with NumPy's floating point warnings off: inf and NaN are results, as in IEEE."""
+
+    def run(xp: Any, *arrays: Any, **attrs: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return kernel(xp, *arrays, **attrs)
+
+    return run
+
+
+def _is_whole(x: Any) -> bool:
+    return x.dtype.kind in "iub"
+
+
+# ---------------------------------------------------------------- unary
+
+
+def unary(name: str, eager: Kernel, vjp: Any = None, *, to_float: bool = False, doc: str) -> Op:
+    """Declare a unary primitive.
+
+    Args:
+        name: The op's name.
+        eager: `(xp, x) -> array`.
+        vjp: `(g, y, x) -> (gradient,)`.
+        to_float: Whether integers and bools are converted to float first (sin, exp, ...).
+        doc: What it computes.
+    """
+
+    def infer(x: TensorType) -> TensorType:
+        if to_float:
+            require_float(name, x)
+        return x
+
+    def canonical(input: Tensor) -> Any:
+        return tuple(promote(input, to_float=to_float)), {}
+
+    return primitive(infer=infer, eager=eager, vjp=vjp, name=name, doc=doc)(canonical)
+
+
+def _float_unary(name: str, eager: Kernel, vjp: Any, doc: str) -> Op:
+    return unary(name, quiet(eager), vjp, to_float=True, doc=doc)
+
+
+def _rounding(name: str, function: str, doc: str) -> Op:
+    def eager(xp: Any, x: Any) -> Any:
+        return x if _is_whole(x) else getattr(xp, function)(x)
+
+    return unary(name, eager, lambda g, _y, _x: (g * 0.0,), doc=doc)
+
+
+def _eager_neg(xp: Any, x: Any) -> Any:
+    if x.dtype == np.bool_:
+        raise DTypeError("neg is not defined for bool", instead="use ~x or logical_not")
+    return xp.negative(x)
+
+
+neg = unary("neg", quiet(_eager_neg), lambda g, _y, _x: (-g,), doc="-x")
+abs = unary("abs", lambda xp, x: xp.abs(x), lambda g, _y, x: (g * sign(x),), doc="|x|")
+sign = unary(
+    "sign",
+    lambda xp, x: x if x.dtype == np.bool_ else xp.sign(x),
+    lambda g, _y, _x: (g * 0.0,),
+    doc="-1, 0 or 1 by the sign of x",
+)
+square = unary("square", quiet(lambda xp, x: x * x), lambda g, _y, x: (g * (2.0 * x),), doc="x * x")
+floor = _rounding("floor", "floor", "the largest whole number that is not above x")
+ceil = _rounding("ceil", "ceil", "the smallest whole number that is not below x")
+trunc = _rounding("trunc", "trunc", "x without its fractional part")
+
+sqrt = _float_unary(
+    "sqrt", lambda xp, x: xp.sqrt(x), lambda g, y, _x: (g / (2.0 * y),), "root of x"
+)
+rsqrt = _float_unary(
+    "rsqrt",
+    lambda xp, x: xp.reciprocal(xp.sqrt(x)),
+    lambda g, y, _x: (g * (-0.5 * y * y * y),),
+    "1 / sqrt(x)",
+)
+reciprocal = _float_unary(
+    "reciprocal", lambda xp, x: xp.reciprocal(x), lambda g, y, _x: (-g * y * y,), "1 / x"
+)
+exp = _float_unary("exp", lambda xp, x: xp.exp(x), lambda g, y, _x: (g * y,), "e to the x")
+exp2 = _float_unary(
+    "exp2",
+    lambda xp, x: xp.exp2(x),
+    lambda g, y, _x: (g * (y * 0.6931471805599453),),
+    "2 to the x",
+)
+expm1 = _float_unary(
+    "expm1",
+    lambda xp, x: xp.expm1(x),
+    lambda g, y, _x: (g * (y + 1.0),),
+    "exp(x) - 1, exact near 0",
+)
+log = _float_unary("log", lambda xp, x: xp.log(x), lambda g, _y, x: (g / x,), "natural logarithm")
+log2 = _float_unary(
+    "log2",
+    lambda xp, x: xp.log2(x),
+    lambda g, _y, x: (g / (x * 0.6931471805599453),),
+    "logarithm to base 2",
+)
+log10 = _float_unary(
+    "log10",
+    lambda xp, x: xp.log10(x),
+    lambda g, _y, x: (g / (x * 2.302585092994046),),
+    "logarithm to base 10",
+)
+log1p = _float_unary(
+    "log1p",
+    lambda xp, x: xp.log1p(x),
+    lambda g, _y, x: (g / (x + 1.0),),
+    "log(1 + x), exact near 0",
+)
+sin = _float_unary("sin", lambda xp, x: xp.sin(x), lambda g, _y, x: (g * cos(x),), "sine")
+cos = _float_unary("cos", lambda xp, x: xp.cos(x), lambda g, _y, x: (-g * sin(x),), "cosine")
+tanh = _float_unary(
+    "tanh", lambda xp, x: xp.tanh(x), lambda g, y, _x: (g * (1.0 - y * y),), "hyperbolic tangent"
+)
+erf = _float_unary(
+    "erf",
+    special.erf,
+    lambda g, _y, x: (g * (1.1283791670955126 * exp(-(x * x))),),
+    "the error function, 2/sqrt(pi) times the integral of exp(-t*t) from 0 to x",
+)
+
+
+def _canonical_round(input: Tensor, *, decimals: int = 0) -> Any:
+    return (input,), {"decimals": int(decimals)}
+
+
+def _eager_round(xp: Any, x: Any, decimals: int) -> Any:
+    if _is_whole(x):
+        return x
+    return xp.rint(x) if decimals == 0 else xp.round(x, decimals).astype(x.dtype)
+
+
+round = primitive(
+    name="round",
+    infer=lambda x, decimals: x,
+    eager=_eager_round,
+    vjp=lambda g, _y, _x, decimals: (g * 0.0,),
+    doc="The nearest whole number (or number of `decimals`), halves to even.",
+)(_canonical_round)
+
+
+def _canonical_cast(input: Tensor, dtype: DType) -> Any:
+    return (input,), {"dtype": dtype}
+
+
+cast = primitive(
+    name="cast",
+    infer=lambda x, dtype: TensorType(dtype, x.shape),
+    eager=quiet(lambda xp, x, dtype: x.astype(numpy_dtype(dtype))),
+    vjp=lambda g, _y, _x, dtype: (cast(g, _x.dtype),),
+    doc="The elements converted to `dtype`; floats are truncated towards zero, NaN is nonzero.",
+)(_canonical_cast)
+
+
+# ---------------------------------------------------------------- binary
+
+
+def binary(
+    name: str,
+    eager: Kernel,
+    vjp: Any = None,
+    *,
+    to_float: bool = False,
+    result: DType | None = None,
+    doc: str,
+) -> Op:
+    """Declare a binary primitive with broadcasting and promotion.
+
+    Args:
+        name: The op's name.
+        eager: `(xp, x, y) -> array`.
+        vjp: `(g, z, x, y) -> (gradient of x, gradient of y)`.
+        to_float: Whether integers and bools are converted to float first.
+        result: The result's dtype where it is not that of the inputs (comparisons).
+        doc: What it computes.
+    """
+
+    def infer(x: TensorType, y: TensorType) -> TensorType:
+        dtype = same_dtype(name, (x, y))
+        if to_float:
+            require_float(name, x)
+        return TensorType(result or dtype, broadcast_shapes(x.shape, y.shape))
+
+    def canonical(input: Tensor, other: Tensor) -> Any:
+        return tuple(promote(input, other, to_float=to_float)), {}
+
+    return primitive(infer=infer, eager=eager, vjp=vjp, name=name, doc=doc)(canonical)
+
+
+def _no_bool(name: str, instead: str, function: str) -> Kernel:
+    def eager(xp: Any, x: Any, y: Any) -> Any:
+        if x.dtype == np.bool_:
+            raise DTypeError(f"{name} is not defined for two bool tensors", instead=instead)
+        return getattr(xp, function)(x, y)
+
+    return quiet(eager)
+
+
+def _share(g: Tensor, wins: Tensor, ties: Tensor) -> Tensor:
+    """The gradient of max and min: all of it to the winner, half to each of two equals."""
+    return g * (cast(wins, g.dtype) + 0.5 * cast(ties, g.dtype))
+
+
+def _vjp_pow(g: Tensor, z: Tensor, x: Tensor, y: Tensor) -> Any:
+    def base() -> Tensor:
+        return g * where(y == 0, 0.0 * x, y * x ** (y - 1.0))
+
+    def exponent() -> Tensor:
+        # x ** y is 0 for every y > 0 where x is 0, so it does not change with y.
+        flat = (x == 0) & (y >= 0)
+        return g * where(flat, 0.0 * z, z * log(where(flat, x + 1.0, x)))
+
+    return base, exponent
+
+
+add = binary("add", quiet(lambda xp, x, y: xp.add(x, y)), lambda g, _z, _x, _y: (g, g), doc="x + y")
+sub = binary(
+    "sub",
+    _no_bool("sub", "use x ^ y or logical_xor", "subtract"),
+    lambda g, _z, _x, _y: (g, lambda: -g),
+    doc="x - y",
+)
+mul = binary(
+    "mul",
+    quiet(lambda xp, x, y: xp.multiply(x, y)),
+    lambda g, _z, x, y: (lambda: g * y, lambda: g * x),
+    doc="x * y",
+)
+div = binary(
+    "div",
+    quiet(lambda xp, x, y: xp.true_divide(x, y)),
+    lambda g, z, _x, y: (lambda: g / y, lambda: -g * z / y),
+    to_float=True,
+    doc="x / y",
+)
+floor_divide = binary(
+    "floor_divide",
+    quiet(lambda xp, x, y: xp.floor_divide(x, y)),
+    lambda g, _z, _x, _y: (g * 0.0, g * 0.0),
+    doc="x / y rounded down",
+)
+remainder = binary(
+    "remainder",
+    quiet(lambda xp, x, y: xp.remainder(x, y)),
+    lambda g, _z, x, y: (g, lambda: -g * floor_divide(x, y)),
+    doc="What is left of x after dividing by y; has the sign of y, as Python's %.",
+)
+fmod = binary(
+    "fmod",
+    quiet(lambda xp, x, y: xp.fmod(x, y)),
+    lambda g, _z, x, y: (g, lambda: -g * trunc(x / y)),
+    doc="What is left of x after dividing by y; has the sign of x, as C's fmod.",
+)
+pow = binary("pow", quiet(lambda xp, x, y: xp.power(x, y)), _vjp_pow, doc="x to the power of y")
+maximum = binary(
+    "maximum",
+    lambda xp, x, y: xp.maximum(x, y),
+    lambda g, _z, x, y: (lambda: _share(g, x > y, x == y), lambda: _share(g, y > x, x == y)),
+    doc="The larger of x and y; NaN where either is.",
+)
+minimum = binary(
+    "minimum",
+    lambda xp, x, y: xp.minimum(x, y),
+    lambda g, _z, x, y: (lambda: _share(g, x < y, x == y), lambda: _share(g, y < x, x == y)),
+    doc="The smaller of x and y; NaN where either is.",
+)
+atan2 = binary(
+    "atan2",
+    quiet(lambda xp, x, y: xp.arctan2(x, y)),
+    lambda g, _z, x, y: (lambda: g * y / (x * x + y * y), lambda: -g * x / (x * x + y * y)),
+    to_float=True,
+    doc="The angle of the point (y, x), in radians.",
+)
+
+
+# ---------------------------------------------------------------- select
+
+
+def _infer_where(condition: TensorType, x: TensorType, y: TensorType) -> TensorType:
+    if condition.dtype is not bool_:
+        raise DTypeError(f"where needs a bool condition, got {condition.dtype.name}")
+    shape = broadcast_shapes(condition.shape, x.shape, y.shape)
+    return TensorType(same_dtype("where", (x, y)), shape)
+
+
+@primitive(
+    infer=_infer_where,
+    eager=lambda xp, c, x, y: xp.where(c, x, y),
+    vjp=lambda g, _z, c, _x, _y: (
+        None,
+        lambda: where(c, g, 0.0 * g),
+        lambda: where(c, 0.0 * g, g),
+    ),
+)
+def where(condition: Tensor, input: Tensor, other: Tensor) -> Any:
+    """`input` where `condition` holds, else `other`, with broadcasting and promotion."""
+    x, y = promote(input, other)
+    return (condition, x, y), {}
+
+
+# ---------------------------------------------------------------- composites
+
+
+@composite
+def rsub(input: Tensor, other: Tensor) -> Tensor:
+    """other - input"""
+    return other - input
+
+
+@composite
+def frac(input: Tensor) -> Tensor:
+    """The fractional part, with the sign of the input."""
+    return input - trunc(input)
+
+
+def _vjp_clamp(g: Tensor, _y: Tensor, x: Tensor, low: Tensor | None, high: Tensor | None) -> Any:
+    inside = g
+    if low is not None:
+        inside = where(x >= low, inside, 0.0 * g)
+    if high is not None:
+        inside = where(x <= high, inside, 0.0 * g)
+    below = None if low is None else (lambda: where(x < low, g, 0.0 * g))
+    above = None if high is None else (lambda: where(x > high, g, 0.0 * g))
+    return inside, below, above
+
+
+def _canonical_clamp(input: Tensor, min: Tensor | None = None, max: Tensor | None = None) -> Any:
+    given = [b for b in (min, max) if b is not None]
+    if not given:
+        raise ArgumentError("clamp needs min, max or both")
+    x, *bounds = promote(input, *given)
+    low = bounds.pop(0) if min is not None else None
+    high = bounds.pop(0) if max is not None else None
+    return (x, low, high), {}
+
+
+@composite(vjp=_vjp_clamp, canonical=_canonical_clamp)
+def clamp(input: Tensor, min: Tensor | None, max: Tensor | None) -> Tensor:
+    """The elements moved into the range from `min` to `max`, either of which may be missing."""
+    if min is not None:
+        input = maximum(input, min)
+    return input if max is None else minimum(input, max)

@@ -1,0 +1,77 @@
+"""Passes in order, each checked: `Pass = Graph -> Graph`.
+
+A pass returns the graph it was given, the same object, where it changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..ir.errors import GraphError, VitrifyError
+from ..ir.graph import Graph
+from ..ir.verify import verify
+
+Pass = Callable[[Graph], Graph]
+Observer = Callable[[str, Graph, Graph], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A flat list of named passes.
+
+    Attributes:
+        steps: The names and passes, in the order they run.
+    """
+
+    steps: tuple[tuple[str, Pass], ...]
+
+    def __call__(self, graph: Graph, observe: Observer | None = None) -> Graph:
+        """Run every pass, verifying the graph after each that changed it.
+
+        Args:
+            graph: What to start from.
+            observe: Called after each pass with its name, the graph before and the graph after.
+
+        Raises:
+            GraphError: where a pass left a broken graph; names the pass and those before it.
+        """
+        done: list[str] = []
+        for name, run in self.steps:
+            before = graph
+            try:
+                graph = run(before)
+                if graph is not before:
+                    verify(graph)
+            except VitrifyError as error:
+                earlier = f" (after {', '.join(done)})" if done else ""
+                if isinstance(error, GraphError):
+                    raise GraphError(f"in pass {name}{earlier}: {error.message}") from error
+                raise
+            if observe is not None:
+                observe(name, before, graph)
+            done.append(name)
+        return graph
+
+
+def pipeline(*steps: Pass) -> Pipeline:
+    """A pipeline of passes under their own names."""
+    return Pipeline(tuple((getattr(step, "__name__", "pass"), step) for step in steps))
+
+
+def until_stable(*steps: Pass, limit: int = 10) -> Pass:
+    """The steps in turn, again and again until none of them changes anything."""
+
+    def run(graph: Graph) -> Graph:
+        for _ in range(limit):
+            before = graph
+            for step in steps:
+                graph = step(graph)
+            if graph is before:
+                break
+        return graph
+
+    run.__name__ = "_and_".join(step.__name__ for step in steps)
+    return run
+
+

@@ -1,0 +1,6 @@
+"""Capture: the user's code, run on symbols, becomes a graph."""
+
+from .capture import Captured, Dynamic, capture
+from .pytree import TENSOR, TreeSpec, flatten, unflatten
+
+__all__ = ["TENSOR", "Captured", "Dynamic", "TreeSpec", "capture", "flatten", "unflatten"]

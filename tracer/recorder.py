@@ -1,0 +1,239 @@
+"""The interpreter that capture runs the user's code under: op calls append nodes.
+
+Nothing is computed and no data is copied. Concrete tensors that the code reaches become named
+state, writes are functionalized as eager would have carried them out, and what needs a tensor's
+values is refused with the user's line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from ..ir.builder import Builder, BodyRecorder
+from ..ir.dims import Condition, same_shape, symbols
+from ..ir.errors import CaptureError, DTypeError, VitrifyError
+from ..ir.graph import Value
+from ..ir.location import user_location
+from ..ir.op import Op
+from ..ops import REGISTRY
+from ..tensor import Tensor
+
+_INLINE_ELEMENTS = 16  # constants of up to this many elements are written into the graph
+
+
+class Recorder(BodyRecorder):
+    """Records the user's code into a builder.
+
+    Args:
+        builder: Where nodes go.
+        inputs: The graph's inputs.
+        names: The names of known tensors (parameters and buffers), by `id`.
+        modules: The paths of known modules, by `id`.
+
+    Attributes:
+        state: The concrete tensors that the graph refers to by name.
+    """
+
+    def __init__(
+        self,
+        builder: Builder,
+        inputs: Sequence[Value],
+        names: Mapping[int, str],
+        modules: Mapping[int, str],
+    ) -> None:
+        super().__init__(builder)
+        self.state: dict[str, Tensor] = {}
+        self._inputs = set(inputs)
+        self._values = set(inputs)
+        self._names = names
+        self._modules = modules
+        self._path: list[str] = [""]
+        self._lifted: dict[int, tuple[Tensor, Value]] = {}
+
+    # ------------------------------------------------------------ op calls
+
+    def bind(self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        self.location = user_location(self._path[-1])
+        try:
+            tensors, attrs = op.canonical(*args, **kwargs)
+            inputs = [None if t is None else self.unwrap(t) for t in tensors]
+            for name, attr in attrs.items():
+                self._check_attr(op, name, attr)
+            outputs = self.builder.add(op, inputs, attrs, self.location)
+        except VitrifyError as error:
+            if error.at is None and self.location is not None:
+                raise located(error, self.location) from None
+            raise
+        self._values.update(outputs)
+        result = self._result(op, outputs)
+        if op.view is not None and isinstance(tensors[0]._data, Value):
+            for k, out in enumerate(result if op.many else (result,)):
+                out._version = tensors[0]._version
+                out._view = (tensors[0], op, attrs, k)
+                out._seen = out._version[1]
+        return result
+
+    def _check_attr(self, op: Op, name: str, attr: Any) -> None:
+        if isinstance(attr, tuple):
+            for item in attr:
+                self._check_attr(op, name, item)
+        elif isinstance(attr, Tensor):
+            raise CaptureError(
+                f"the argument {name} of {op.name} is a tensor",
+                why="it must be known when the program is captured",
+                instead="pass a Python number",
+            )
+
+    def unwrap(self, tensor: Any) -> Value:
+        """The graph value of a tensor: its own, or that of the state it becomes."""
+        if not isinstance(tensor, Tensor):
+            return super().unwrap(REGISTRY["constant"](tensor))
+        if not isinstance(tensor._data, Value):
+            return self._lift(tensor)
+        if tensor._view is not None and tensor._seen != tensor._version[1]:
+            self._refresh(tensor)
+        if tensor._data not in self._values:
+            raise CaptureError(
+                "a tensor of another capture is used here",
+                why="it stood for a value inside that capture, which has ended",
+                instead="pass it in as an argument",
+            )
+        return tensor._data
+
+    def _lift(self, tensor: Tensor) -> Value:
+        """A concrete tensor as a parameter node; a small unnamed one as a constant."""
+        known = self._lifted.get(id(tensor))
+        if known is not None:
+            return known[1]
+        name = self._names.get(id(tensor))
+        if name is None and tensor._data.size <= _INLINE_ELEMENTS:
+            value = self._constant(tensor)
+        else:
+            if name is None:
+                name = f"constant.{sum(key.startswith('constant.') for key in self.state)}"
+            attrs = {"name": name, "type": tensor.type}
+            (value,) = self.builder.add(REGISTRY["parameter"], (), attrs, None, [name])
+            self.state[name] = tensor
+        self._lifted[id(tensor)] = (tensor, value)
+        self._values.add(value)
+        return value
+
+    def _constant(self, tensor: Tensor) -> Value:
+        flat = tensor._data.reshape(-1)
+        numbers = list(map(float, flat)) if tensor.dtype.is_floating_point else flat.tolist()
+        value = tuple(numbers) if tensor.ndim else numbers[0]
+        attrs = {"value": value, "type": tensor.type}
+        return self.builder.add(REGISTRY["constant"], (), attrs, self.location)[0]
+
+    # ------------------------------------------------------------ writes
+
+    def write(self, target: Tensor, value: Tensor) -> Tensor:
+        """Functionalize an in-place write: whatever shares the target's memory sees the new value.
+
+        Raises:
+            CaptureError: for a write to state or to an input, and where it depends on the memory
+                layout whether another tensor shares the memory.
+        """
+        self.location = user_location(self._path[-1])
+        root = target
+        while root._view is not None:
+            root = root._view[0]
+        if not isinstance(root._data, Value):
+            name = self._names.get(id(root))
+            raise CaptureError(
+                f"an in-place write to {name or 'a tensor made outside the captured function'}",
+                at=self.location,
+                why="state that changes from call to call cannot be captured yet",
+                instead="model.eval()  # before capture, or return the new value as an output",
+            )
+        if root._data in self._inputs:
+            raise CaptureError(
+                f"an in-place write to the input {root._data.name}",
+                at=self.location,
+                why="a program does not change its inputs",
+                instead="x = x.clone()  # and write to that",
+            )
+        if value.dtype is not target.dtype:
+            if value.dtype.category > target.dtype.category:
+                raise DTypeError(
+                    f"{value.dtype.name} cannot be written into {target.dtype.name}",
+                    at=self.location,
+                )
+            value = value.to(target.dtype)
+        if not same_shape(value.shape, target.shape):
+            value = value.expand(target.shape)
+        self._assign(target, value)
+        return target
+
+    def _assign(self, target: Tensor, value: Tensor) -> None:
+        if target._view is None:
+            target._data = self.unwrap(value)
+            target._version[0] += 1
+            target._version[1] += 1
+            return
+        base, op, attrs, output = target._view
+        self._check_alias(op)
+        assert op.view is not None
+        extra = {"output": output} if op.many else {}
+        self._assign(base, op.view(base, value, **extra, **attrs))
+
+    def _refresh(self, tensor: Tensor) -> None:
+        """Read a view again from its base, which was written to."""
+        assert tensor._view is not None
+        base, op, attrs, output = tensor._view
+        self._check_alias(op)
+        self.unwrap(base)
+        result = op(base, **attrs)
+        tensor._data = (result[output] if op.many else result)._data
+        tensor._seen = tensor._version[1]
+
+    def _check_alias(self, op: Op) -> None:
+        if op.name == "reshape":
+            raise CaptureError(
+                "a write to a tensor that is, or that has, a reshaped view",
+                at=self.location,
+                why="whether reshape shares memory or copies depends on the layout in memory",
+                instead="y = x.reshape(...).clone()  # a copy for sure, then write to it",
+            )
+
+    # ------------------------------------------------------------ what cannot be recorded
+
+    def refuse(self, what: str, tensor: Any, instead: str) -> None:
+        shown = tensor.type if isinstance(tensor, Tensor) else ""
+        raise CaptureError(
+            f"{what} needs the values of a tensor ({shown})",
+            at=user_location(self._path[-1]),
+            why="values exist only when the program runs; baking one in would be silently wrong",
+            instead=instead,
+        )
+
+    def decide(self, condition: Condition) -> bool:
+        """Asked where Python compares symbolic sizes and the answer is open."""
+        raise CaptureError(
+            f"the code depends on whether {condition}",
+            at=user_location(self._path[-1]),
+            why="the size is dynamic: either answer would be wrong for some inputs",
+            instead=f"declare a range that decides it, as in vt.dim({str(_first(condition))!r}, "
+            "min=2), or keep this size static",
+        )
+
+    @contextmanager
+    def scope(self, module: Any) -> Iterator[None]:
+        self._path.append(self._modules.get(id(module), self._path[-1]))
+        try:
+            yield
+        finally:
+            self._path.pop()
+
+
+def _first(condition: Condition) -> Any:
+    from_both = [*symbols(condition.lhs), *symbols(condition.rhs)]
+    return from_both[0].name if from_both else "n"
+
+
+def located(error: VitrifyError, at: Any) -> VitrifyError:
+    """The same error with the user's line."""
+    return type(error)(error.message, at=at, why=error.why, instead=error.instead)
+
