@@ -6,8 +6,10 @@
 >>> print(vt.compare(model, "model.onnx", inputs=(x,)))
 """
 
-from . import ir, nn, optim
+from . import export, ir, nn, optim
+from .export import Program, load, trace
 from .ir import errors
+from .ir.dims import symbol as dim
 from .ir.errors import VitrifyError
 from .ir.types import (
     DType,

@@ -94,7 +94,7 @@ def _run(
         return (state[node.attrs["name"]],)
     inputs = [None if v is None else values[v] for v in node.inputs]
     attrs = {name: static(attr, sizes) for name, attr in node.attrs.items()}
-    result = node.op(*node.op.arrange(inputs), **attrs)
+    result = node.op.apply(inputs, attrs)
     return result if node.op.many else (result,)
 
 

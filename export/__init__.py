@@ -1,1 +1,5 @@
-"""Files: ONNX models and archives."""
+"""Programs, and the files they are written to and read from."""
+
+from .program import Program, load, trace
+
+__all__ = ["Program", "load", "trace"]

@@ -86,7 +86,9 @@ class BodyRecorder:
         self._unwrap: Callable[[Any], Value] = default().unwrap
 
     def bind(self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        tensors, attrs = op.canonical(*args, **kwargs)
+        return self.apply(op, *op.canonical(*args, **kwargs))
+
+    def apply(self, op: Op, tensors: Sequence[Any], attrs: Attrs) -> Any:
         inputs = [None if t is None else self.unwrap(t) for t in tensors]
         outputs = self.builder.add(op, inputs, attrs, self.location)
         return self._result(op, outputs)

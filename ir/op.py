@@ -87,6 +87,10 @@ class Op:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return current().bind(self, args, kwargs)
 
+    def apply(self, tensors: Sequence[Any], attrs: Attrs) -> Any:
+        """The op on arguments that are in canonical form already."""
+        return current().apply(self, tensors, attrs)
+
     def arrange(self, inputs: Sequence[Any]) -> list[Any]:
         """The positional arguments that hold the canonical `inputs`: the inverse of flattening."""
         if not self.variadic:
@@ -109,6 +113,10 @@ class Interpreter(Protocol):
 
     def bind(self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The meaning of `op(*args, **kwargs)`."""
+        ...
+
+    def apply(self, op: Op, tensors: Sequence[Any], attrs: Attrs) -> Any:
+        """The meaning of `op` on canonical arguments."""
         ...
 
     def wrap(self, value: Value) -> Any:

@@ -19,6 +19,7 @@ from .location import Location
 from .op import Op
 from .printer import LEAVES, WORDS
 from .types import BY_SHORT, TensorType
+from .verify import is_sound_type
 
 T = TypeVar("T")
 
@@ -42,7 +43,7 @@ _LOCATION = re.compile(
 _ESCAPE = re.compile(r"\\(?:u\{([0-9a-f]{1,6})\}|(.?))")
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _AFTER_LITERAL = (",", ")", "]", "}", ":", "")
-_MAX_DEPTH, _MAX_NDIM, _MAX_SIZE, _SHOWN = 64, 64, 2**63, 96
+_MAX_DEPTH, _MAX_NDIM, _SHOWN = 64, 64, 96
 
 
 def parse_graph(text: str, ops: Mapping[str, Op]) -> Graph:
@@ -292,7 +293,8 @@ class _Parser:
         with self.blaming(called, f"{op.name} cannot be applied like this"):
             outputs = builder.add(op, inputs, attrs, location, list(map(_hint, results)))
             inferred = [value.type for value in outputs]
-            if len(results) != len(inferred) or inferred != types:
+            as_written = len(results) == len(inferred) and inferred == types
+            if not (as_written and all(map(is_sound_type, inferred))):
                 raise self.error(
                     f"{op.name} gives ({_shown(inferred)}), "
                     f"but the text has {len(results)} values of ({_shown(types)})",
@@ -326,12 +328,10 @@ class _Parser:
         if token.text not in BY_SHORT:
             raise self.error(f"there is no dtype {token.text!r}", token)
         self.expect("[")
-        shape = tuple(self.list_of(self.size, "]"))
-        if len(shape) > _MAX_NDIM or any(
-            isinstance(size, int) and not 0 <= size < _MAX_SIZE for size in shape
-        ):
+        type = TensorType(BY_SHORT[token.text], tuple(self.list_of(self.size, "]")))
+        if type.ndim > _MAX_NDIM or not is_sound_type(type):
             raise self.error("no tensor has such a shape", token)
-        return TensorType(BY_SHORT[token.text], shape)
+        return type
 
     def size(self) -> Size:
         first = self.token

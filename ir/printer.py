@@ -208,7 +208,7 @@ class Printout:
                 continue
             region = Printout(attr, indent + 2)
             for inner, line in region.marks.items():
-                self.marks[inner] = len(self.lines) + line
+                self.marks.setdefault(inner, len(self.lines) + line)
             self._write(text + region.lines[0].lstrip())
             self.lines.extend(region.lines[1:-1])
             text = region.lines[-1]

@@ -24,7 +24,7 @@ from .elementwise import quiet
 from .reduce import sum as sum_
 from .registry import Tensor, primitive
 from .rules import require, require_float, same_dtype
-from .shape import shown, squeeze, unsqueeze
+from .shape import shown, slice_, squeeze, unsqueeze
 
 Pairs = tuple[tuple[int, int], ...]
 Sizes = tuple[int, ...]
@@ -303,7 +303,7 @@ def _vjp_conv(
     groups: int,
 ) -> Any:
     def of_input() -> Tensor:
-        return _to_input(g, weight, x.shape[2:], stride, padding, dilation, groups)
+        return to_input(g, weight, x.shape[2:], stride, padding, dilation, groups)
 
     def of_weight() -> Tensor:
         return conv_weight_grad(x, g, weight.shape[2:], stride, padding, dilation, groups)
@@ -311,7 +311,7 @@ def _vjp_conv(
     return of_input, of_weight, None if _bias is None else lambda: _over_positions(g)
 
 
-def _to_input(
+def to_input(
     y: Tensor,
     weight: Tensor,
     sizes: Shape,
@@ -415,13 +415,29 @@ def _vjp_conv_transpose(
     dilation: Sizes,
     groups: int,
 ) -> Any:
+    bare, pairs = g, padding
+    if any(not isinstance(o, Dim) and o >= s for o, s in zip(output_padding, stride, strict=True)):
+        bare, pairs = _without_output_padding(g, padding, output_padding)
+
     def of_input() -> Tensor:
-        return conv(g, weight, None, stride, padding, dilation, groups)
+        return conv(bare, weight, None, stride, pairs, dilation, groups)
 
     def of_weight() -> Tensor:
-        return conv_weight_grad(g, input, weight.shape[2:], stride, padding, dilation, groups)
+        return conv_weight_grad(bare, input, weight.shape[2:], stride, pairs, dilation, groups)
 
     return of_input, of_weight, None if _bias is None else lambda: _over_positions(g)
+
+
+def _without_output_padding(
+    g: Tensor, padding: Pairs, output_padding: Sizes
+) -> tuple[Tensor, Pairs]:
+    """The gradient and padding for which `conv` gives just the transposed convolution's input."""
+    pairs = []
+    for dim, ((before, after), extra) in enumerate(zip(padding, output_padding, strict=True), 2):
+        less = min(after, extra)
+        g = slice_(g, dim, 0, g.shape[dim] - (extra - less))
+        pairs.append((before, after - less))
+    return g, tuple(pairs)
 
 
 @primitive(
@@ -507,7 +523,7 @@ def _vjp_conv_weight_grad(
     groups: int,
 ) -> Any:
     def of_input() -> Tensor:
-        return _to_input(grad, g, input.shape[2:], stride, padding, dilation, groups)
+        return to_input(grad, g, input.shape[2:], stride, padding, dilation, groups)
 
     return of_input, lambda: conv(input, g, None, stride, padding, dilation, groups)
 

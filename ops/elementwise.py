@@ -5,6 +5,7 @@ Gradients of broadcast inputs are summed back to the input's shape by autograd, 
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable
 from typing import Any
 
@@ -35,10 +36,30 @@ def _is_whole(x: Any) -> bool:
     return x.dtype.kind in "iub"
 
 
+def refuse_kinds(op: str, dtype: DType, kinds: tuple[str, ...], instead: str = "") -> None:
+    """Raise `DTypeError` where `dtype` is of one of the kinds."""
+    if dtype.kind in kinds:
+        raise DTypeError(f"{op} is not defined for {dtype.name}", instead=instead)
+
+
+def _flat(g: Tensor) -> Tensor:
+    """The gradient of a function that is constant wherever it is smooth."""
+    return zeros_of(g)
+
+
 # ---------------------------------------------------------------- unary
 
 
-def unary(name: str, eager: Kernel, vjp: Any = None, *, to_float: bool = False, doc: str) -> Op:
+def unary(
+    name: str,
+    eager: Kernel,
+    vjp: Any = None,
+    *,
+    to_float: bool = False,
+    refuses: tuple[str, ...] = (),
+    instead: str = "",
+    doc: str,
+) -> Op:
     """Declare a unary primitive.
 
     Args:
@@ -46,6 +67,8 @@ def unary(name: str, eager: Kernel, vjp: Any = None, *, to_float: bool = False, 
         eager: `(xp, x) -> array`.
         vjp: `(g, y, x) -> (gradient,)`.
         to_float: Whether integers and bools are converted to float first (sin, exp, ...).
+        refuses: Kinds of dtypes that it is not defined for.
+        instead: What to use for these.
         doc: What it computes.
     """
 
@@ -55,7 +78,10 @@ def unary(name: str, eager: Kernel, vjp: Any = None, *, to_float: bool = False, 
         return x
 
     def canonical(input: Tensor) -> Any:
-        return tuple(promote(input, to_float=to_float)), {}
+        (x,) = promote(input, to_float=to_float)
+        if refuses:
+            refuse_kinds(name, x.dtype, refuses, instead)
+        return (x,), {}
 
     return primitive(infer=infer, eager=eager, vjp=vjp, name=name, doc=doc)(canonical)
 
@@ -68,24 +94,37 @@ def _rounding(name: str, function: str, doc: str) -> Op:
     def eager(xp: Any, x: Any) -> Any:
         return x if _is_whole(x) else getattr(xp, function)(x)
 
-    return unary(name, eager, lambda g, _y, _x: (g * 0.0,), doc=doc)
+    return unary(name, eager, lambda g, _y, _x: (_flat(g),), refuses=("bool",), doc=doc)
 
 
-def _eager_neg(xp: Any, x: Any) -> Any:
-    if x.dtype == np.bool_:
-        raise DTypeError("neg is not defined for bool", instead="use ~x or logical_not")
-    return xp.negative(x)
+def _eager_sign(xp: Any, x: Any) -> Any:
+    if x.dtype.kind in "bu":
+        return (x != 0).astype(x.dtype)
+    # PyTorch's sign of NaN is 0, NumPy's is NaN.
+    return (x > 0).astype(x.dtype) - (x < 0).astype(x.dtype)
 
 
-neg = unary("neg", quiet(_eager_neg), lambda g, _y, _x: (-g,), doc="-x")
-abs = unary("abs", lambda xp, x: xp.abs(x), lambda g, _y, x: (g * sign(x),), doc="|x|")
+neg = unary(
+    "neg",
+    quiet(lambda xp, x: xp.negative(x)),
+    lambda g, _y, _x: (-g,),
+    refuses=("bool",),
+    instead="use ~x or logical_not",
+    doc="-x",
+)
+abs = unary(
+    "abs",
+    lambda xp, x: xp.abs(x),
+    lambda g, _y, x: (g * sign(x),),
+    refuses=("bool",),
+    doc="|x|",
+)
 sign = unary(
     "sign",
-    lambda xp, x: x if x.dtype == np.bool_ else xp.sign(x),
-    lambda g, _y, _x: (g * 0.0,),
-    doc="-1, 0 or 1 by the sign of x",
+    quiet(_eager_sign),
+    lambda g, _y, _x: (_flat(g),),
+    doc="-1, 0 or 1 by the sign of x; 0 for NaN",
 )
-square = unary("square", quiet(lambda xp, x: x * x), lambda g, _y, x: (g * (2.0 * x),), doc="x * x")
 floor = _rounding("floor", "floor", "the largest whole number that is not above x")
 ceil = _rounding("ceil", "ceil", "the smallest whole number that is not below x")
 trunc = _rounding("trunc", "trunc", "x without its fractional part")
@@ -147,21 +186,35 @@ erf = _float_unary(
 )
 
 
+@primitive(
+    infer=lambda x: x,
+    eager=quiet(lambda xp, x: x * x),
+    vjp=lambda g, _y, x: (g * (2.0 * x),),
+)
+def square(input: Tensor) -> Any:
+    """x * x; of bools as int64."""
+    return (promote(input, 2)[0],), {}
+
+
 def _canonical_round(input: Tensor, *, decimals: int = 0) -> Any:
+    refuse_kinds("round", input.dtype, ("bool",))
     return (input,), {"decimals": int(decimals)}
 
 
 def _eager_round(xp: Any, x: Any, decimals: int) -> Any:
     if _is_whole(x):
         return x
-    return xp.rint(x) if decimals == 0 else xp.round(x, decimals).astype(x.dtype)
+    if decimals == 0:
+        return xp.rint(x)
+    scale = x.dtype.type(10.0 ** builtins.abs(decimals))
+    return xp.rint(x * scale) / scale if decimals > 0 else xp.rint(x / scale) * scale
 
 
 round = primitive(
     name="round",
     infer=lambda x, decimals: x,
     eager=_eager_round,
-    vjp=lambda g, _y, _x, decimals: (g * 0.0,),
+    vjp=lambda g, _y, _x, decimals: (_flat(g),),
     doc="The nearest whole number (or number of `decimals`), halves to even.",
 )(_canonical_round)
 
@@ -189,6 +242,8 @@ def binary(
     *,
     to_float: bool = False,
     result: DType | None = None,
+    refuses: tuple[str, ...] = (),
+    instead: str = "",
     doc: str,
 ) -> Op:
     """Declare a binary primitive with broadcasting and promotion.
@@ -199,6 +254,8 @@ def binary(
         vjp: `(g, z, x, y) -> (gradient of x, gradient of y)`.
         to_float: Whether integers and bools are converted to float first.
         result: The result's dtype where it is not that of the inputs (comparisons).
+        refuses: Kinds of dtypes that it is not defined for.
+        instead: What to use for these.
         doc: What it computes.
     """
 
@@ -209,33 +266,49 @@ def binary(
         return TensorType(result or dtype, broadcast_shapes(x.shape, y.shape))
 
     def canonical(input: Tensor, other: Tensor) -> Any:
-        return tuple(promote(input, other, to_float=to_float)), {}
+        x, y = promote(input, other, to_float=to_float)
+        if refuses:
+            refuse_kinds(name, x.dtype, refuses, instead)
+        return (x, y), {}
 
     return primitive(infer=infer, eager=eager, vjp=vjp, name=name, doc=doc)(canonical)
 
 
-def _no_bool(name: str, instead: str, function: str) -> Kernel:
+def _division(name: str, function: str) -> Kernel:
+    """NumPy's function, but integers may not be divided by 0 (on a GPU that goes unchecked)."""
+
     def eager(xp: Any, x: Any, y: Any) -> Any:
-        if x.dtype == np.bool_:
-            raise DTypeError(f"{name} is not defined for two bool tensors", instead=instead)
+        if xp is np and x.dtype.kind in "iu" and not y.all():
+            raise ArgumentError(f"{name}: an integer is divided by zero")
         return getattr(xp, function)(x, y)
 
     return quiet(eager)
 
 
-def _share(g: Tensor, wins: Tensor, ties: Tensor) -> Tensor:
-    """The gradient of max and min: all of it to the winner, half to each of two equals."""
-    return g * (cast(wins, g.dtype) + 0.5 * cast(ties, g.dtype))
+def _eager_pow(xp: Any, x: Any, y: Any) -> Any:
+    if xp is np:
+        if y.ndim == 0 and y == 2:
+            return x * x
+        if y.dtype.kind == "i" and (y < 0).any():
+            raise ArgumentError(
+                "integers have no negative integer powers", instead="x.double() ** y"
+            )
+    return xp.power(x, y)
+
+
+def _share(g: Tensor, loses: Tensor, ties: Tensor) -> Tensor:
+    """The gradient of max and min: none for the loser, half for each of two equals."""
+    return where(loses, 0.0, where(ties, 0.5 * g, g))
 
 
 def _vjp_pow(g: Tensor, z: Tensor, x: Tensor, y: Tensor) -> Any:
     def base() -> Tensor:
-        return g * where(y == 0, 0.0 * x, y * x ** (y - 1.0))
+        return where(y == 0, 0.0, g * (y * x ** (y - 1.0)))
 
     def exponent() -> Tensor:
         # x ** y is 0 for every y > 0 where x is 0, so it does not change with y.
         flat = (x == 0) & (y >= 0)
-        return g * where(flat, 0.0 * z, z * log(where(flat, x + 1.0, x)))
+        return where(flat, 0.0, g * (z * log(where(flat, 1.0, x))))
 
     return base, exponent
 
@@ -243,8 +316,10 @@ def _vjp_pow(g: Tensor, z: Tensor, x: Tensor, y: Tensor) -> Any:
 add = binary("add", quiet(lambda xp, x, y: xp.add(x, y)), lambda g, _z, _x, _y: (g, g), doc="x + y")
 sub = binary(
     "sub",
-    _no_bool("sub", "use x ^ y or logical_xor", "subtract"),
+    quiet(lambda xp, x, y: xp.subtract(x, y)),
     lambda g, _z, _x, _y: (g, lambda: -g),
+    refuses=("bool",),
+    instead="use x ^ y or logical_xor",
     doc="x - y",
 )
 mul = binary(
@@ -253,7 +328,7 @@ mul = binary(
     lambda g, _z, x, y: (lambda: g * y, lambda: g * x),
     doc="x * y",
 )
-div = binary(
+true_divide = binary(
     "div",
     quiet(lambda xp, x, y: xp.true_divide(x, y)),
     lambda g, z, _x, y: (lambda: g / y, lambda: -g * z / y),
@@ -262,33 +337,38 @@ div = binary(
 )
 floor_divide = binary(
     "floor_divide",
-    quiet(lambda xp, x, y: xp.floor_divide(x, y)),
-    lambda g, _z, _x, _y: (g * 0.0, g * 0.0),
+    _division("floor_divide", "floor_divide"),
+    lambda g, _z, _x, _y: (_flat(g), lambda: _flat(g)),
+    refuses=("bool",),
     doc="x / y rounded down",
 )
 remainder = binary(
     "remainder",
-    quiet(lambda xp, x, y: xp.remainder(x, y)),
+    _division("remainder", "remainder"),
     lambda g, _z, x, y: (g, lambda: -g * floor_divide(x, y)),
+    refuses=("bool",),
     doc="What is left of x after dividing by y; has the sign of y, as Python's %.",
 )
 fmod = binary(
     "fmod",
-    quiet(lambda xp, x, y: xp.fmod(x, y)),
+    _division("fmod", "fmod"),
     lambda g, _z, x, y: (g, lambda: -g * trunc(x / y)),
+    refuses=("bool",),
     doc="What is left of x after dividing by y; has the sign of x, as C's fmod.",
 )
-pow = binary("pow", quiet(lambda xp, x, y: xp.power(x, y)), _vjp_pow, doc="x to the power of y")
+pow = binary(
+    "pow", quiet(_eager_pow), _vjp_pow, refuses=("bool",), doc="x to the power of y"
+)
 maximum = binary(
     "maximum",
     lambda xp, x, y: xp.maximum(x, y),
-    lambda g, _z, x, y: (lambda: _share(g, x > y, x == y), lambda: _share(g, y > x, x == y)),
+    lambda g, _z, x, y: (lambda: _share(g, x < y, x == y), lambda: _share(g, y < x, x == y)),
     doc="The larger of x and y; NaN where either is.",
 )
 minimum = binary(
     "minimum",
     lambda xp, x, y: xp.minimum(x, y),
-    lambda g, _z, x, y: (lambda: _share(g, x < y, x == y), lambda: _share(g, y < x, x == y)),
+    lambda g, _z, x, y: (lambda: _share(g, x > y, x == y), lambda: _share(g, y > x, x == y)),
     doc="The smaller of x and y; NaN where either is.",
 )
 atan2 = binary(
@@ -315,17 +395,33 @@ def _infer_where(condition: TensorType, x: TensorType, y: TensorType) -> TensorT
     eager=lambda xp, c, x, y: xp.where(c, x, y),
     vjp=lambda g, _z, c, _x, _y: (
         None,
-        lambda: where(c, g, 0.0 * g),
-        lambda: where(c, 0.0 * g, g),
+        lambda: where(c, g, 0.0),
+        lambda: where(c, 0.0, g),
     ),
 )
 def where(condition: Tensor, input: Tensor, other: Tensor) -> Any:
     """`input` where `condition` holds, else `other`, with broadcasting and promotion."""
+    if condition.dtype is not bool_:
+        raise DTypeError(f"where needs a bool condition, got {condition.dtype.name}")
     x, y = promote(input, other)
     return (condition, x, y), {}
 
 
 # ---------------------------------------------------------------- composites
+
+
+def div(input: Tensor, other: Tensor, *, rounding_mode: str | None = None) -> Tensor:
+    """x / y, or the quotient rounded down (`"floor"`) or towards zero (`"trunc"`)."""
+    if rounding_mode is None:
+        return true_divide(input, other)
+    if rounding_mode == "floor":
+        return floor_divide(input, other)
+    if rounding_mode != "trunc":
+        raise ArgumentError(f'rounding_mode must be None, "floor" or "trunc": {rounding_mode!r}')
+    x, y = promote(input, other)
+    if x.dtype.is_floating_point:
+        return trunc(true_divide(x, y))
+    return floor_divide(x - fmod(x, y), y)
 
 
 @composite
@@ -343,12 +439,26 @@ def frac(input: Tensor) -> Tensor:
 def _vjp_clamp(g: Tensor, _y: Tensor, x: Tensor, low: Tensor | None, high: Tensor | None) -> Any:
     inside = g
     if low is not None:
-        inside = where(x >= low, inside, 0.0 * g)
+        inside = where(x >= low, inside, 0.0)
     if high is not None:
-        inside = where(x <= high, inside, 0.0 * g)
-    below = None if low is None else (lambda: where(x < low, g, 0.0 * g))
-    above = None if high is None else (lambda: where(x > high, g, 0.0 * g))
-    return inside, below, above
+        inside = where(x <= high, inside, 0.0)
+    # Where the bounds cross, the upper one is the result.
+    crossed = low > high if low is not None and high is not None else None
+    below = None if low is None else x < low
+    above = None if high is None else x > high
+    if crossed is not None:
+        below, above = below & ~crossed, above | crossed  # type: ignore[operator]
+    return (
+        inside,
+        None if below is None else where(below, g, 0.0),
+        None if above is None else where(above, g, 0.0),
+    )
+
+
+def _eager_clamp(xp: Any, x: Any, low: Any, high: Any) -> Any:
+    if low is not None:
+        x = xp.maximum(x, low)
+    return x if high is None else xp.minimum(x, high)
 
 
 def _canonical_clamp(input: Tensor, min: Tensor | None = None, max: Tensor | None = None) -> Any:
@@ -361,7 +471,7 @@ def _canonical_clamp(input: Tensor, min: Tensor | None = None, max: Tensor | Non
     return (x, low, high), {}
 
 
-@composite(vjp=_vjp_clamp, canonical=_canonical_clamp)
+@composite(eager=_eager_clamp, vjp=_vjp_clamp, canonical=_canonical_clamp)
 def clamp(input: Tensor, min: Tensor | None, max: Tensor | None) -> Tensor:
     """The elements moved into the range from `min` to `max`, either of which may be missing."""
     if min is not None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from .. import ops
 from ..ir.dims import same_shape
 from ..ir.errors import AutogradError, ShapeError
-from ..ir.op import Op, current
+from ..ir.op import Attrs, Op, current
 from ..ir.types import TensorType
 from ..ops.registry import is_tensor
 
@@ -91,7 +91,7 @@ class GradFn:
     __slots__ = ("attrs", "edges", "inputs", "leaves", "op", "outputs", "sequence", "types")
 
     def __init__(
-        self, op: Op, attrs: dict[str, Any], inputs: Sequence[Any], outputs: Sequence[Tensor]
+        self, op: Op, attrs: Attrs, inputs: Sequence[Any], outputs: Sequence[Tensor]
     ) -> None:
         self.op = op
         self.attrs = attrs
@@ -190,7 +190,7 @@ def _reads(op: Op, count: int) -> tuple[bool, list[bool]]:
     return output, inputs[:count]
 
 
-def record(op: Op, attrs: dict[str, Any], inputs: Sequence[Any], outputs: Sequence[Tensor]) -> None:
+def record(op: Op, attrs: Attrs, inputs: Sequence[Any], outputs: Sequence[Tensor]) -> None:
     """Make the outputs remember how they came about."""
     function = GradFn(op, attrs, inputs, outputs)
     for k, out in enumerate(outputs):

@@ -12,7 +12,7 @@ from ..ir.builder import result_types
 from ..ir.dims import same_shape
 from ..ir.errors import AutogradError, CaptureError, DTypeError, ShapeError, VitrifyError
 from ..ir.graph import Value
-from ..ir.op import Op, set_default
+from ..ir.op import Attrs, Op, set_default
 from .autograd import is_grad_enabled, needs_grad, no_grad, record
 from .device import array_module, same_device
 from .tensor import Tensor
@@ -26,7 +26,9 @@ class Eager:
     computes = True
 
     def bind(self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        tensors, attrs = op.canonical(*args, **kwargs)
+        return self.apply(op, *op.canonical(*args, **kwargs))
+
+    def apply(self, op: Op, tensors: Sequence[Any], attrs: Attrs) -> Any:
         recorded = needs_grad(tensors)
         if op.eager is not None and (op.body is None or not recorded or op.vjp is not None):
             outputs = self._compute(op, tensors, attrs)
@@ -40,7 +42,7 @@ class Eager:
             record(op, attrs, tensors, outputs)
         return tuple(outputs) if op.many else outputs[0]
 
-    def _compute(self, op: Op, tensors: Sequence[Any], attrs: dict[str, Any]) -> list[Tensor]:
+    def _compute(self, op: Op, tensors: Sequence[Any], attrs: Attrs) -> list[Tensor]:
         assert op.eager is not None
         arrays = [t if t is None else t._data for t in tensors]
         try:
@@ -95,13 +97,13 @@ class Eager:
             )
 
 
-def _body(op: Op, tensors: Sequence[Any], attrs: dict[str, Any]) -> Sequence[Tensor]:
+def _body(op: Op, tensors: Sequence[Any], attrs: Attrs) -> Sequence[Tensor]:
     assert op.body is not None
     result = op.body(*op.arrange(tensors), **attrs)
     return result if op.many else (result,)
 
 
-def _view(array: Any, base: Tensor, op: Op, attrs: dict[str, Any], output: int) -> Tensor:
+def _view(array: Any, base: Tensor, op: Op, attrs: Attrs, output: int) -> Tensor:
     """The result of a view op; a copy where the array library had to make one."""
     out = Tensor._from_payload(array)
     source = base._data
@@ -129,7 +131,7 @@ def _check_writable(target: Tensor) -> None:
 
 
 def _explained(
-    op: Op, tensors: Sequence[Any], attrs: dict[str, Any], error: Exception
+    op: Op, tensors: Sequence[Any], attrs: Attrs, error: Exception
 ) -> Exception:
     """A kernel's failure in our own words, from the op's type rule, where that finds it."""
     if isinstance(error, VitrifyError | MemoryError):

@@ -12,7 +12,7 @@ from .. import ops
 from ..ir.dims import Size, product
 from ..ir.errors import ArgumentError, AutogradError, DTypeError
 from ..ir.graph import Value
-from ..ir.op import Op, current
+from ..ir.op import Attrs, Op, current
 from ..ir.types import DType, Shape, TensorType
 from ..ir import types
 from ..ops.arrays import dtype_of
@@ -61,7 +61,7 @@ class Tensor:
     _grad_fn: autograd.GradFn | None
     _index: int  # which of the GradFn's outputs this is
     _version: list[int]  # [writes, changes of history], shared with all views of the same memory
-    _view: tuple[Tensor, Op, dict[str, Any], int] | None  # the base, how, which output
+    _view: tuple[Tensor, Op, Attrs, int] | None  # the base, how, which output
     _seen: int  # the change of history that _grad_fn is up to date with
     grad: Tensor | None
 
@@ -192,7 +192,7 @@ class Tensor:
         """Read the history again from the base, which a write through a view has changed."""
         assert self._view is not None
         base, op, attrs, output = self._view
-        result = op(base, **attrs)
+        result = op.apply((base,), attrs)
         fresh: Tensor = result[output] if op.many else result
         self._grad_fn, self._index, self._seen = fresh._grad_fn, fresh._index, self._version[1]
 

@@ -16,7 +16,7 @@ from ..ir.dims import Condition, same_shape, symbols
 from ..ir.errors import CaptureError, DTypeError, VitrifyError
 from ..ir.graph import Value
 from ..ir.location import user_location
-from ..ir.op import Op
+from ..ir.op import Attrs, Op
 from ..ops import REGISTRY
 from ..tensor import Tensor
 
@@ -58,14 +58,18 @@ class Recorder(BodyRecorder):
         self.location = user_location(self._path[-1])
         try:
             tensors, attrs = op.canonical(*args, **kwargs)
+        except VitrifyError as error:
+            raise self._located(error) from None
+        return self.apply(op, tensors, attrs)
+
+    def apply(self, op: Op, tensors: Sequence[Any], attrs: Attrs) -> Any:
+        try:
             inputs = [None if t is None else self.unwrap(t) for t in tensors]
             for name, attr in attrs.items():
                 self._check_attr(op, name, attr)
             outputs = self.builder.add(op, inputs, attrs, self.location)
         except VitrifyError as error:
-            if error.at is None and self.location is not None:
-                raise located(error, self.location) from None
-            raise
+            raise self._located(error) from None
         self._values.update(outputs)
         result = self._result(op, outputs)
         if op.view is not None and isinstance(tensors[0]._data, Value):
@@ -74,6 +78,14 @@ class Recorder(BodyRecorder):
                 out._view = (tensors[0], op, attrs, k)
                 out._seen = out._version[1]
         return result
+
+    def _located(self, error: VitrifyError) -> VitrifyError:
+        """The error with the user's line, if it has none yet."""
+        if error.at is not None:
+            return error
+        return type(error)(
+            error.message, at=self.location, why=error.why, instead=error.instead
+        )
 
     def _check_attr(self, op: Op, name: str, attr: Any) -> None:
         if isinstance(attr, tuple):
@@ -185,7 +197,7 @@ class Recorder(BodyRecorder):
         base, op, attrs, output = tensor._view
         self._check_alias(op)
         self.unwrap(base)
-        result = op(base, **attrs)
+        result = op.apply((base,), attrs)
         tensor._data = (result[output] if op.many else result)._data
         tensor._seen = tensor._version[1]
 
@@ -231,9 +243,4 @@ class Recorder(BodyRecorder):
 def _first(condition: Condition) -> Any:
     from_both = [*symbols(condition.lhs), *symbols(condition.rhs)]
     return from_both[0].name if from_both else "n"
-
-
-def located(error: VitrifyError, at: Any) -> VitrifyError:
-    """The same error with the user's line."""
-    return type(error)(error.message, at=at, why=error.why, instead=error.instead)
 
