@@ -6,11 +6,10 @@
 >>> print(vt.compare(model, "model.onnx", inputs=(x,)))
 """
 
-from . import export, ir, nn, optim
+from . import errors, export, ir, nn, optim
+from .errors import VitrifyError
 from .export import Program, load, trace
-from .ir import errors
 from .ir.dims import symbol as dim
-from .ir.errors import VitrifyError
 from .ir.types import (
     DType,
     bfloat16,
@@ -27,7 +26,7 @@ from .ir.types import (
     uint64,
 )
 from .ir.types import bool_ as bool
-from .ops import *  # noqa: F403
+from .ops import *
 from .tensor import (
     Device,
     Generator,

@@ -71,18 +71,10 @@ def _json(spec: TreeSpec) -> dict[str, Any]:
 
 
 def _pack(state: Mapping[str, Tensor]) -> bytes:
-    import safetensors
+    from safetensors.numpy import save
 
-    return safetensors.serialize(
-        {
-            name: {
-                "dtype": tensor.dtype.name,
-                "shape": list(tensor.shape),
-                "data": tensor.detach().cpu().contiguous().numpy().tobytes(),
-            }
-            for name, tensor in sorted(state.items())
-        }
-    )
+    arrays = {name: state[name].detach().cpu().contiguous().numpy() for name in sorted(state)}
+    return save(arrays)
 
 
 def read_archive(path: str | Path) -> Captured:

@@ -110,7 +110,7 @@ class BodyRecorder:
     def scope(self, module: Any) -> AbstractContextManager[Any]:
         return nullcontext()
 
-    def refuse(self, what: str, tensor: Any, instead: str) -> None:
+    def refuse(self, what: str, tensor: Any | None, instead: str) -> None:
         raise CaptureError(f"{what} needs the values of a tensor", instead=instead)
 
     def expand(self, op: Op, inputs: Sequence[Value | None], attrs: Attrs) -> tuple[Value, ...]:

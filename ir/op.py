@@ -135,8 +135,14 @@ class Interpreter(Protocol):
         """Called around a module's forward, so that nodes know their module path."""
         ...
 
-    def refuse(self, what: str, tensor: Any, instead: str) -> None:
-        """Called before a tensor's data is turned into a Python value; may raise."""
+    def refuse(self, what: str, tensor: Any | None, instead: str) -> None:
+        """Called before `what` takes values out of the program; a capture raises here.
+
+        Args:
+            what: As the user wrote it: `float(tensor)`.
+            tensor: Whose values they are; None for what comes from elsewhere (random numbers).
+            instead: What to write instead.
+        """
         ...
 
 

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 from .builder import Builder
-from .dims import Dim, Size, parse_size, symbol
+from .dims import Dim, Size, symbol
+from .dims_text import parse_size
 from .errors import FormatError
 from .graph import Graph, Value
 from .location import Location
@@ -159,7 +160,8 @@ class _Parser:
     def take(self, kind: str) -> _Token:
         """Move over a token of the given kind and return it."""
         if self.token.kind != kind:
-            raise self.error(f"expected a {kind}, found {self._found()}")
+            article = "an" if kind == "integer" else "a"
+            raise self.error(f"expected {article} {kind}, found {self._found()}")
         return self.advance()
 
     def _found(self) -> str:
@@ -276,8 +278,9 @@ class _Parser:
             raise self.error(f"there is no op {called.text!r}", called)
         inputs: list[Value | None] = []
         attrs: dict[str, Any] = {}
-        if called.text in LEAVES and self.token.text != "(":
-            attrs[LEAVES[called.text]] = self.literal()
+        if called.text in LEAVES:
+            is_name = called.text == "parameter"
+            attrs[LEAVES[called.text]] = self.string() if is_name else self.literal()
             colon = self.at
             self.expect(":")
             attrs["type"] = self.type()

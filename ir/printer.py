@@ -23,7 +23,7 @@ White space and line ends only separate, but for the location, which ends its li
     type      = dtype "[" size,* "]"
     literal   = integer | float | "true" | "false" | "none" | string | dtype | type | size
               | "(" ")" | "(" literal "," ")" | "(" literal ("," literal)+ ")"
-    size      = what `dims.parse_size` reads; in parentheses where a literal would be meant
+    size      = what `dims_text.parse_size` reads; in parentheses where a literal would be meant
     dtype     = "bool" | "u8" ... "u64" | "i8" ... "i64" | "f16" | "bf16" | "f32" | "f64"
     title     = name | string
     op        = a name, which may have dots

@@ -11,6 +11,9 @@ from .errors import DTypeError
 Shape = tuple[Size, ...]
 
 
+_CATEGORIES = {"bool": 0, "uint": 1, "int": 1, "float": 2}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class DType:
     """An element type. There is one instance of each, so they compare by identity.
@@ -44,13 +47,14 @@ class DType:
     @property
     def category(self) -> int:
         """PyTorch's promotion category: bool 0, integer 1, floating point 2."""
-        return {"bool": 0, "uint": 1, "int": 1, "float": 2}[self.kind]
+        return _CATEGORIES[self.kind]
 
     def __repr__(self) -> str:
         return f"vitrify.{self.name}"
 
     def __reduce__(self) -> str:
-        return self.name  # copies are the same instance
+        # The variable's name: copies are the same instance.
+        return "bool_" if self.kind == "bool" else self.name
 
 
 bool_ = DType("bool", "bool", "bool", 1)

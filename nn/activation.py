@@ -95,9 +95,7 @@ class ELU(_InPlace):
 class Hardtanh(_InPlace):
     """The input moved into the range from `min_val` to `max_val`."""
 
-    def __init__(
-        self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
-    ) -> None:
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
         if min_val >= max_val:
             raise ArgumentError(f"min_val {min_val} must be less than max_val {max_val}")

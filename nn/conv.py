@@ -77,9 +77,7 @@ class _Conv(Module):
             else (out_channels, in_channels // groups)
         )
         dtype = dtype or float32
-        self.weight = Parameter(
-            empty(first, second, *self.kernel_size, dtype=dtype, device=device)
-        )
+        self.weight = Parameter(empty(first, second, *self.kernel_size, dtype=dtype, device=device))
         self.register_parameter(
             "bias", Parameter(empty(out_channels, dtype=dtype, device=device)) if bias else None
         )
@@ -94,7 +92,7 @@ class _Conv(Module):
         parts += [f"kernel_size={self.kernel_size}", f"stride={self.stride}"]
         none = (0,) * self.ndim
         if self.padding != none:
-            parts.append(f"padding={self.padding!r}")
+            parts.append(f"padding={self.padding}")
         if self.dilation != (1,) * self.ndim:
             parts.append(f"dilation={self.dilation}")
         if getattr(self, "output_padding", none) != none:

@@ -28,6 +28,8 @@ class _BatchNorm(Module):
         track_running_stats: bool = True,
         device: Any = None,
         dtype: DType | None = None,
+        *,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         self.num_features = num_features
@@ -36,8 +38,7 @@ class _BatchNorm(Module):
         self.affine = affine
         self.track_running_stats = track_running_stats
         new: dict[str, Any] = {"dtype": dtype or float32, "device": device}
-        self.register_parameter("weight", Parameter(ones(num_features, **new)) if affine else None)
-        self.register_parameter("bias", Parameter(zeros(num_features, **new)) if affine else None)
+        _register(self, num_features, affine, affine and bias, new)
         track = track_running_stats
         self.register_buffer("running_mean", zeros(num_features, **new) if track else None)
         self.register_buffer("running_var", ones(num_features, **new) if track else None)
@@ -54,9 +55,7 @@ class _BatchNorm(Module):
     def reset_parameters(self) -> None:
         """Start anew."""
         self.reset_running_stats()
-        if self.affine:
-            init.ones_(self.weight)
-            init.zeros_(self.bias)
+        _reset(self)
 
     def forward(self, input: Tensor) -> Tensor:
         if input.ndim not in self.dims:
@@ -86,7 +85,8 @@ class _BatchNorm(Module):
     def extra_repr(self) -> str:
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
-            f"affine={self.affine}, track_running_stats={self.track_running_stats}"
+            f"affine={self.affine}, bias={self.bias is not None}, "
+            f"track_running_stats={self.track_running_stats}"
         )
 
 
@@ -97,10 +97,11 @@ class BatchNorm1d(_BatchNorm):
         num_features: Size of the second dim.
         eps: Added to the variance.
         momentum: How much a batch counts in the running statistics; None for a plain average.
-        affine: Whether the result is scaled and shifted by parameters.
+        affine: Whether the result is scaled (and shifted) by parameters.
         track_running_stats: Whether running statistics are kept and used in evaluation.
         device: Where the state is to live.
         dtype: Its dtype, by default float32.
+        bias: Whether the result is shifted.
     """
 
     dims = (2, 3)
@@ -144,11 +145,8 @@ class LayerNorm(Module):
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         new: dict[str, Any] = {"dtype": dtype or float32, "device": device}
-        affine, shape = elementwise_affine, self.normalized_shape
-        self.register_parameter("weight", Parameter(ones(shape, **new)) if affine else None)
-        self.register_parameter(
-            "bias", Parameter(zeros(shape, **new)) if affine and bias else None
-        )
+        affine = elementwise_affine
+        _register(self, self.normalized_shape, affine, affine and bias, new)
 
     def reset_parameters(self) -> None:
         """Start anew."""
@@ -160,7 +158,7 @@ class LayerNorm(Module):
     def extra_repr(self) -> str:
         return (
             f"{self.normalized_shape}, eps={self.eps}, "
-            f"elementwise_affine={self.elementwise_affine}"
+            f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
         )
 
 
@@ -199,8 +197,7 @@ class RMSNorm(Module):
 
     def extra_repr(self) -> str:
         return (
-            f"{self.normalized_shape}, eps={self.eps}, "
-            f"elementwise_affine={self.elementwise_affine}"
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
         )
 
 
@@ -211,9 +208,10 @@ class GroupNorm(Module):
         num_groups: Into how many groups the channels are split.
         num_channels: Size of the second dim.
         eps: Added to the variance.
-        affine: Whether each channel is scaled and shifted by parameters.
+        affine: Whether each channel is scaled (and shifted) by parameters.
         device: Where the parameters are to live.
         dtype: Their dtype, by default float32.
+        bias: Whether each channel is shifted.
     """
 
     def __init__(
@@ -224,6 +222,8 @@ class GroupNorm(Module):
         affine: bool = True,
         device: Any = None,
         dtype: DType | None = None,
+        *,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         if num_groups < 1 or num_channels % num_groups:
@@ -233,8 +233,7 @@ class GroupNorm(Module):
         self.eps = eps
         self.affine = affine
         new: dict[str, Any] = {"dtype": dtype or float32, "device": device}
-        self.register_parameter("weight", Parameter(ones(num_channels, **new)) if affine else None)
-        self.register_parameter("bias", Parameter(zeros(num_channels, **new)) if affine else None)
+        _register(self, num_channels, affine, affine and bias, new)
 
     def reset_parameters(self) -> None:
         """Start anew."""
@@ -244,11 +243,22 @@ class GroupNorm(Module):
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}"
+        return (
+            f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, "
+            f"bias={self.bias is not None}"
+        )
 
 
 def _shape(sizes: int | Sequence[int]) -> tuple[int, ...]:
     return (sizes,) if isinstance(sizes, int) else tuple(sizes)
+
+
+def _register(
+    module: Module, shape: int | Sequence[int], weight: bool, bias: bool, new: dict[str, Any]
+) -> None:
+    """Add a weight of ones and a bias of zeros, or keep their names free."""
+    module.register_parameter("weight", Parameter(ones(shape, **new)) if weight else None)
+    module.register_parameter("bias", Parameter(zeros(shape, **new)) if bias else None)
 
 
 def _reset(module: Any) -> None:

@@ -69,8 +69,6 @@ def load(module: Module, state: Mapping[str, Any], strict: bool) -> LoadResult:
     return LoadResult(missing, unexpected)
 
 
-
-
 def _fitting(value: Any, target: Tensor) -> Tensor:
     """`value` as a tensor that can be written into `target`, on its device."""
     source = as_tensor(value).detach()

@@ -39,6 +39,32 @@ from .composite.activation import (
     softmax,
     softplus,
 )
+from .composite.attention import scaled_dot_product_attention
+from .composite.loss import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cosine_similarity,
+    cross_entropy,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    mse_loss,
+    nll_loss,
+    normalize,
+    smooth_l1_loss,
+)
+from .composite.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
+from .conv import (
+    conv,
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+    conv_weight_grad,
+)
 from .create import (
     arange,
     eye,
@@ -89,6 +115,7 @@ from .elementwise import (
     square,
     sub,
     tanh,
+    true_divide,
     trunc,
     where,
 )
@@ -100,12 +127,32 @@ from .index import (
     index_put,
     index_select,
     masked_fill,
+    masked_select,
     nonzero,
+    one_hot,
+    scatter,
     scatter_add,
     setitem,
+    take_along_dim,
 )
 from .leaf import constant, parameter
 from .linalg import bmm, dot, linear, matmul, mm, outer
+from .pad import constant_pad, pad
+from .pool import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    avg_pool,
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    max_pool,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+    max_pool_indices,
+)
 from .reduce import (
     all,
     amax,
@@ -148,4 +195,5 @@ from .shape import (
     unsqueeze,
 )
 
-__all__ = [name for name in dir() if not name.startswith("_")]
+# The functions and ops above; neither the files of this folder nor the registry.
+__all__ = [name for name, value in globals().items() if callable(value)]

@@ -1,25 +1,40 @@
-"""Comparisons, logic and bits. Results carry no gradient, but for those of the inputs of `where`."""
+"""Comparisons, logic and bits: results without a gradient."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from ..ir.errors import DTypeError
 from ..ir.op import Op
-from ..ir.types import TensorType, bool_
-from .elementwise import binary, unary
-from .registry import Tensor, composite, primitive
-from .rules import convert, promote
+from ..ir.types import DType, TensorType, bool_, int64
+from .elementwise import binary, quiet, unary
+from .registry import Tensor, composite, is_tensor, primitive
+from .rules import broadcast_shapes, convert, promote, same_dtype, wrapped
 
 Kernel = Callable[..., Any]
+
+
+def _fits(number: Any, dtype: DType) -> bool:
+    return not dtype.is_integer or type(number) is not int or wrapped(number, dtype) == number
 
 
 def _comparison(name: str, function: str, doc: str) -> Op:
     def eager(xp: Any, x: Any, y: Any) -> Any:
         return getattr(xp, function)(x, y)
 
-    return binary(name, eager, result=bool_, doc=doc)
+    def infer(x: TensorType, y: TensorType) -> TensorType:
+        same_dtype(name, (x, y))
+        return TensorType(bool_, broadcast_shapes(x.shape, y.shape))
+
+    def canonical(input: Tensor, other: Tensor) -> Any:
+        # A number beyond what the tensor's type holds is compared as it is, not wrapped.
+        if is_tensor(input) and not is_tensor(other) and not _fits(other, input.dtype):
+            input = convert(input, int64)
+        elif is_tensor(other) and not is_tensor(input) and not _fits(input, other.dtype):
+            other = convert(other, int64)
+        return tuple(promote(input, other)), {}
+
+    return primitive(infer=infer, eager=quiet(eager), name=name, doc=doc)(canonical)
 
 
 eq = _comparison("eq", "equal", "Whether x == y.")
@@ -51,26 +66,27 @@ def logical_not(input: Tensor) -> Any:
     return (convert(input, bool_),), {}
 
 
-def _whole_only(name: str, function: str) -> Kernel:
-    def eager(xp: Any, *arrays: Any) -> Any:
-        if arrays[0].dtype.kind not in "iub":
-            raise DTypeError(f"{name} needs integers or bools, got {arrays[0].dtype}")
-        return getattr(xp, function)(*arrays)
+def _bits(name: str, function: str, doc: str, refuses: tuple[str, ...] = ("float",)) -> Op:
+    def eager(xp: Any, x: Any, y: Any) -> Any:
+        return getattr(xp, function)(x, y)
 
-    return eager
-
-
-def _bits(name: str, function: str, doc: str) -> Op:
-    return binary(name, _whole_only(name, function), doc=doc)
+    return binary(name, eager, refuses=refuses, doc=doc)
 
 
 bitwise_and = _bits("bitwise_and", "bitwise_and", "The bits set in both.")
 bitwise_or = _bits("bitwise_or", "bitwise_or", "The bits set in either.")
 bitwise_xor = _bits("bitwise_xor", "bitwise_xor", "The bits set in just one.")
-bitwise_left_shift = _bits("bitwise_left_shift", "left_shift", "x * 2 ** y, in bits.")
-bitwise_right_shift = _bits("bitwise_right_shift", "right_shift", "x / 2 ** y rounded down.")
+bitwise_left_shift = _bits(
+    "bitwise_left_shift", "left_shift", "x * 2 ** y, in bits.", ("float", "bool")
+)
+bitwise_right_shift = _bits(
+    "bitwise_right_shift", "right_shift", "x / 2 ** y rounded down.", ("float", "bool")
+)
 bitwise_not = unary(
-    "bitwise_not", _whole_only("bitwise_not", "invert"), doc="All bits inverted; `not` for bools."
+    "bitwise_not",
+    lambda xp, x: xp.invert(x),
+    refuses=("float",),
+    doc="All bits inverted; `not` for bools.",
 )
 
 

@@ -440,9 +440,7 @@ def _without_output_padding(
     return g, tuple(pairs)
 
 
-@primitive(
-    infer=_infer_conv_transpose, eager=quiet(_eager_conv_transpose), vjp=_vjp_conv_transpose
-)
+@primitive(infer=_infer_conv_transpose, eager=quiet(_eager_conv_transpose), vjp=_vjp_conv_transpose)
 def conv_transpose(
     input: Tensor,
     weight: Tensor,
@@ -567,7 +565,7 @@ def conv_weight_grad(
 
 
 def batched(op: Any, ndim: int, name: str, input: Tensor, *args: Any) -> Tensor:
-    """`op(input, *args)` over `ndim` spatial dims, where the batch dim of `input` may be missing."""
+    """`op(input, *args)` over `ndim` spatial dims; the batch dim of `input` may be missing."""
     if input.ndim == ndim + 1:
         return squeeze(op(unsqueeze(input, 0), *args), 0)
     require(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from operator import index as as_int
 from typing import Any
 
 from ..ir.dims import Dim, Size
 from ..ir.errors import ArgumentError, ShapeError
-from ..ir.types import DType, TensorType, bool_, float32, int64, scalar_dtype
+from ..ir.types import DType, TensorType, float32, float64, int64, scalar_dtype
 from .arrays import numpy_dtype
-from .leaf import constant
+from .leaf import exact
 from .registry import Tensor, is_tensor, primitive
 from .rules import canonical_shape
 
@@ -21,11 +22,10 @@ def full(shape: Any, fill_value: bool | int | float, *, dtype: DType | None = No
     """A tensor of `shape` with every element `fill_value`."""
     if is_tensor(fill_value):
         raise ArgumentError("fill_value must be a number", instead="value.expand(shape)")
-    dtype = scalar_dtype(fill_value) if dtype is None else dtype
-    sizes = canonical_shape((shape,)) if isinstance(shape, tuple | list) else (shape,)
-    fill = bool(fill_value) if dtype is bool_ else fill_value
-    fill = float(fill) if dtype.is_floating_point else fill
-    return (), {"shape": sizes, "fill_value": fill, "dtype": dtype}
+    if dtype is None:
+        dtype = int64 if isinstance(fill_value, Dim) else scalar_dtype(fill_value)
+    fill = fill_value if isinstance(fill_value, Dim) else exact(fill_value, dtype)
+    return (), {"shape": canonical_shape((shape,)), "fill_value": fill, "dtype": dtype}
 
 
 def zeros(*size: Any, dtype: DType = float32) -> Tensor:
@@ -89,9 +89,17 @@ def arange(
     """The numbers from `start` to before `end` in steps of `step`."""
     if end is None:
         start, end = 0, start
+    start, end, step = (_plain(v) for v in (start, end, step))
     if dtype is None:
         dtype = float32 if any(isinstance(v, float) for v in (start, end, step)) else int64
     return (), {"start": start, "end": end, "step": step, "dtype": dtype}
+
+
+def _plain(number: Any) -> int | float | Dim:
+    """A Python number (of a NumPy scalar, say), or the symbolic size that was given."""
+    if isinstance(number, int | float | Dim):
+        return number
+    return as_int(number) if hasattr(number, "__index__") else float(number)
 
 
 @primitive(
@@ -108,7 +116,7 @@ def linspace(start: float, end: float, steps: int, *, dtype: DType = float32) ->
     if steps < 0:
         raise ArgumentError(f"steps must not be negative, got {steps}")
     gap = (end - start) / max(steps - 1, 1)
-    return arange(steps, dtype=dtype) * gap + constant(start, dtype)
+    return (arange(steps, dtype=float64) * gap + start).to(dtype)
 
 
 def _triangle(name: str, doc: str) -> Any:

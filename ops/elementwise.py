@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable
+from contextvars import Context
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from ..ir.op import Op
 from ..ir.types import DType, TensorType, bool_
 from . import special
 from .arrays import numpy_dtype
+from .create import zeros_like
 from .registry import Tensor, composite, primitive
 from .rules import broadcast_shapes, promote, require_float, same_dtype
 
@@ -23,13 +25,29 @@ Kernel = Callable[..., Any]
 
 
 def quiet(kernel: Kernel) -> Kernel:
-    """The kernel with NumPy's floating point warnings off: inf and NaN are results, as in IEEE."""
+    """The kernel with NumPy's floating point warnings off: inf and NaN are results, as in IEEE.
+
+    It runs in a context made once in which they are off: `np.errstate` costs more than the
+    addition of small arrays. A context can be in use only once at a time, so there are several.
+    """
 
     def run(xp: Any, *arrays: Any, **attrs: Any) -> Any:
-        with np.errstate(all="ignore"):
-            return kernel(xp, *arrays, **attrs)
+        context = _quiet_contexts.pop() if _quiet_contexts else _quiet_context()
+        try:
+            return context.run(kernel, xp, *arrays, **attrs)
+        finally:
+            _quiet_contexts.append(context)
 
     return run
+
+
+_quiet_contexts: list[Context] = []
+
+
+def _quiet_context() -> Context:
+    context = Context()
+    context.run(np.seterr, all="ignore")
+    return context
 
 
 def _is_whole(x: Any) -> bool:
@@ -40,11 +58,6 @@ def refuse_kinds(op: str, dtype: DType, kinds: tuple[str, ...], instead: str = "
     """Raise `DTypeError` where `dtype` is of one of the kinds."""
     if dtype.kind in kinds:
         raise DTypeError(f"{op} is not defined for {dtype.name}", instead=instead)
-
-
-def _flat(g: Tensor) -> Tensor:
-    """The gradient of a function that is constant wherever it is smooth."""
-    return zeros_of(g)
 
 
 # ---------------------------------------------------------------- unary
@@ -94,7 +107,7 @@ def _rounding(name: str, function: str, doc: str) -> Op:
     def eager(xp: Any, x: Any) -> Any:
         return x if _is_whole(x) else getattr(xp, function)(x)
 
-    return unary(name, eager, lambda g, _y, _x: (_flat(g),), refuses=("bool",), doc=doc)
+    return unary(name, eager, lambda g, _y, _x: (zeros_like(g),), refuses=("bool",), doc=doc)
 
 
 def _eager_sign(xp: Any, x: Any) -> Any:
@@ -122,7 +135,7 @@ abs = unary(
 sign = unary(
     "sign",
     quiet(_eager_sign),
-    lambda g, _y, _x: (_flat(g),),
+    lambda g, _y, _x: (zeros_like(g),),
     doc="-1, 0 or 1 by the sign of x; 0 for NaN",
 )
 floor = _rounding("floor", "floor", "the largest whole number that is not above x")
@@ -214,7 +227,7 @@ round = primitive(
     name="round",
     infer=lambda x, decimals: x,
     eager=_eager_round,
-    vjp=lambda g, _y, _x, decimals: (_flat(g),),
+    vjp=lambda g, _y, _x, decimals: (zeros_like(g),),
     doc="The nearest whole number (or number of `decimals`), halves to even.",
 )(_canonical_round)
 
@@ -338,7 +351,7 @@ true_divide = binary(
 floor_divide = binary(
     "floor_divide",
     _division("floor_divide", "floor_divide"),
-    lambda g, _z, _x, _y: (_flat(g), lambda: _flat(g)),
+    lambda g, _z, _x, _y: (zeros_like(g), lambda: zeros_like(g)),
     refuses=("bool",),
     doc="x / y rounded down",
 )
@@ -356,9 +369,7 @@ fmod = binary(
     refuses=("bool",),
     doc="What is left of x after dividing by y; has the sign of x, as C's fmod.",
 )
-pow = binary(
-    "pow", quiet(_eager_pow), _vjp_pow, refuses=("bool",), doc="x to the power of y"
-)
+pow = binary("pow", quiet(_eager_pow), _vjp_pow, refuses=("bool",), doc="x to the power of y")
 maximum = binary(
     "maximum",
     lambda xp, x, y: xp.maximum(x, y),

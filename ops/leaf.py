@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..ir.dims import Dim
-from ..ir.errors import ArgumentError, BackendError, DTypeError
+from ..ir.dims import Dim, product, same
+from ..ir.errors import ArgumentError, BackendError, DTypeError, ShapeError
 from ..ir.types import DType, TensorType, scalar_dtype
 from .arrays import numpy_dtype
 from .registry import primitive
 
 
 def _infer(value: Any, type: TensorType) -> TensorType:
+    numbers = value if isinstance(value, tuple) else (value,)
+    for number in numbers:
+        if not isinstance(number, bool | int | float | Dim):
+            raise ArgumentError(f"a constant is made of numbers, got {number!r}")
+        if isinstance(number, int):
+            exact(number, type.dtype)
+    if not same(product(type.shape), len(numbers)):
+        raise ShapeError(f"a constant of {len(numbers)} numbers cannot be {type}")
     return type
 
 

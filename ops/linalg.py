@@ -14,15 +14,12 @@ from .shape import permute, shown, squeeze, transpose, unsqueeze
 
 
 def _infer_matmul(x: TensorType, y: TensorType) -> TensorType:
-    dtype = same_dtype("matmul", (x, y))
-    if dtype is bool_:
-        raise DTypeError("matmul is not defined for bool")
     fits = x.ndim >= 2 and y.ndim >= 2
     if fits and not same(x.shape[-1], y.shape[-2]):
         fits = x.shape[-1] == y.shape[-2]
     require(fits, f"matmul: {shown(x.shape)} by {shown(y.shape)} do not fit together")
     batch = broadcast_shapes(x.shape[:-2], y.shape[:-2])
-    return TensorType(dtype, (*batch, x.shape[-2], y.shape[-1]))
+    return TensorType(x.dtype, (*batch, x.shape[-2], y.shape[-1]))
 
 
 def swap_last(x: Tensor) -> Tensor:
@@ -36,13 +33,19 @@ def _eager_matmul(xp: Any, x: Any, y: Any) -> Any:
     return xp.matmul(x, y)
 
 
+def _canonical_matmul(input: Tensor, other: Tensor) -> Any:
+    if same_dtype("matmul", (input, other)) is bool_:
+        raise DTypeError("matmul is not defined for bool", instead="x.float() @ y.float()")
+    return (input, other), {}
+
+
 _matmul = primitive(
     name="matmul",
     infer=_infer_matmul,
     eager=quiet(_eager_matmul),
     vjp=lambda g, _z, x, y: (lambda: _matmul(g, swap_last(y)), lambda: _matmul(swap_last(x), g)),
     doc="Products of the matrices in the last two dims, broadcast over the others.",
-)(lambda input, other: ((input, other), {}))
+)(_canonical_matmul)
 
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:

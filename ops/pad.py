@@ -85,7 +85,7 @@ def _repeat(input: Tensor, dim: int, before: Size, after: Size, mode: str) -> Te
         most = size - 1 if mode == "reflect" else size
         require(
             before <= most and after <= most,
-            f"{mode} padding by ({before}, {after}) needs more than the {size} elements of dim {dim}",
+            f"{mode} padding by ({before}, {after}) needs more than the {size} elements there",
         )
     at = arange(size + before + after) - before
     if mode == "replicate":

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..ir.dims import Size
+from ..ir.dims import Size, maximum, same
 from ..ir.errors import ArgumentError, DTypeError
 from ..ir.op import Op
 from ..ir.types import DType, TensorType, bool_, float32, int64
-from .elementwise import cast, exp, log, quiet, where
+from .elementwise import cast, exp, log, quiet, sqrt, where
 from .registry import Tensor, composite, primitive
-from .rules import canonical_dim, canonical_dims, convert, numel, require_float
-from .shape import expand, unsqueeze
+from .rules import canonical_dim, canonical_dims, convert, numel, require, require_float
+from .shape import accumulate, expand, flip, unsqueeze
 
 Kernel = Callable[..., Any]
 Dims = int | Sequence[int] | None
@@ -52,6 +53,23 @@ def _canonical_typed(
     return _canonical(x, axis if dim is None else dim, keepdim or keepdims)
 
 
+def _canonical_mean(input: Tensor, *args: Any, **kwargs: Any) -> Any:
+    tensors, attrs = _canonical_typed(input, *args, **kwargs)
+    require_float("mean", tensors[0].type)
+    return tensors, attrs
+
+
+def _canonical_extreme(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Any:
+    tensors, attrs = _canonical(input, dim, keepdim)
+    _require_elements(input.shape, attrs["dim"])
+    return tensors, attrs
+
+
+def _require_elements(shape: tuple[Size, ...], dim: tuple[int, ...]) -> None:
+    for d in dim:
+        require(not same(shape[d], 0), f"there is no largest or smallest of dim {d} of size 0")
+
+
 def reduction(
     name: str,
     eager: Kernel,
@@ -86,27 +104,21 @@ def _widened(dtype: DType) -> DType:
     return dtype if dtype.is_floating_point else int64
 
 
-def _float_only(name: str) -> Callable[[DType], DType]:
-    def result(dtype: DType) -> DType:
-        require_float(name, TensorType(dtype, ()))
-        return dtype
-
-    return result
-
-
 def _accumulate(function: str) -> Kernel:
     """NumPy's reduction, accumulating 16-bit floats in float32 and integers in int64."""
 
     def eager(xp: Any, x: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
-        reduce = getattr(xp, function)
         if x.dtype.kind in "iub":
-            return reduce(x, axis=dim, keepdims=keepdim, dtype=np.int64)
-        if x.dtype.itemsize == 2:
-            wide = reduce(x.astype(np.float32), axis=dim, keepdims=keepdim)
-            return wide.astype(x.dtype)
-        return reduce(x, axis=dim, keepdims=keepdim)
+            return getattr(xp, function)(x, axis=dim, keepdims=keepdim, dtype=np.int64)
+        return accumulate(xp, function, x, dim, keepdim)
 
     return eager
+
+
+def _eager_mean(xp: Any, x: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
+    wide = x.astype("float32") if x.dtype.itemsize == 2 else x
+    count = math.prod(x.shape[d] for d in dim)
+    return (xp.sum(wide, axis=dim, keepdims=keepdim) / wide.dtype.type(count)).astype(x.dtype)
 
 
 def _spread(g: Tensor, like: Any, dim: tuple[int, ...], keepdim: bool) -> Tensor:
@@ -124,13 +136,18 @@ def _vjp_extreme(g: Tensor, y: Tensor, x: Tensor, dim: Any, keepdim: bool) -> An
 
 
 def _vjp_prod(g: Tensor, _y: Tensor, x: Tensor, dim: Any, keepdim: bool) -> Any:
-    """Product of all others: y / x without zeros; a single zero gets the product of the rest."""
+    """The product of all others, in a form whose own gradient is right where elements are 0."""
     zero = x == 0
-    zeros = sum(cast(zero, x.dtype), dim, True)
+    zeros = sum(zero, dim, True)
     filled = where(zero, 1.0, x)
     rest = prod(filled, dim, True)
-    others = where(zero, rest, where(zeros == 0, rest / filled, 0.0))
-    return (restore(g, dim, keepdim) * where(zeros <= 1, others, 0.0),)
+    each = rest / filled
+    # Sums of elements that are 0: they add nothing but their derivative.
+    lost = sum(where(zero, x, 0.0), dim, True)
+    one = where(zero, rest, lost * each)
+    two = where(zero, (lost - x) * rest, 0.0)
+    others = where(zeros == 0, each, where(zeros == 1, one, where(zeros == 2, two, 0.0)))
+    return (restore(g, dim, keepdim) * others,)
 
 
 sum = reduction(
@@ -151,22 +168,23 @@ prod = reduction(
 )
 mean = reduction(
     "mean",
-    _accumulate("mean"),
+    _eager_mean,
     lambda g, _y, _x, dim, keepdim: (_spread(g, _x, dim, keepdim) / _count(_x.shape, dim),),
-    result=_float_only("mean"),
-    canonical=_canonical_typed,
+    canonical=_canonical_mean,
     doc="The mean over `dim`.",
 )
 amax = reduction(
     "amax",
     lambda xp, x, dim, keepdim: xp.max(x, axis=dim, keepdims=keepdim),
     _vjp_extreme,
+    canonical=_canonical_extreme,
     doc="The largest element over `dim`; equals share the gradient.",
 )
 amin = reduction(
     "amin",
     lambda xp, x, dim, keepdim: xp.min(x, axis=dim, keepdims=keepdim),
     _vjp_extreme,
+    canonical=_canonical_extreme,
     doc="The smallest element over `dim`; equals share the gradient.",
 )
 any = reduction(
@@ -185,13 +203,15 @@ all = reduction(
 
 def _canonical_search(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     d = None if dim is None else canonical_dim(dim, input.ndim)
+    if input.dtype is bool_:
+        raise DTypeError("argmax and argmin are not defined for bool", instead="x.int().argmax()")
+    if input.ndim:
+        _require_elements(input.shape, tuple(range(input.ndim)) if d is None else (d,))
     return (input,), {"dim": d, "keepdim": bool(keepdim)}
 
 
 def _search(name: str, doc: str) -> Op:
     def infer(x: TensorType, dim: int | None, keepdim: bool) -> TensorType:
-        if x.dtype is bool_:
-            raise DTypeError(f"{name} is not defined for bool", instead="convert with .int() first")
         dims = tuple(range(x.ndim)) if dim is None else (dim,)
         return TensorType(int64, reduced_shape(x.shape, dims, keepdim))
 
@@ -213,13 +233,21 @@ def _canonical_cumsum(input: Tensor, dim: int, *, dtype: DType | None = None) ->
 
 
 def _vjp_cumsum(g: Tensor, _y: Tensor, _x: Tensor, dim: int) -> Any:
-    return (sum(g, dim, True) - cumsum(g, dim) + g,)
+    return (flip(cumsum(flip(g, dim), dim), dim),)
+
+
+def _eager_cumsum(xp: Any, x: Any, dim: int) -> Any:
+    if x.ndim == 0:
+        return x.copy()
+    if x.dtype.kind in "iu" or x.dtype.itemsize > 2:
+        return xp.cumsum(x, axis=dim, dtype=x.dtype)
+    return xp.cumsum(x.astype("float32"), axis=dim).astype(x.dtype)
 
 
 cumsum = primitive(
     name="cumsum",
     infer=lambda x, dim: x,
-    eager=lambda xp, x, dim: x.copy() if x.ndim == 0 else xp.cumsum(x, axis=dim, dtype=x.dtype),
+    eager=quiet(_eager_cumsum),
     vjp=_vjp_cumsum,
     doc="The running sum along `dim`.",
 )(_canonical_cumsum)
@@ -249,14 +277,23 @@ def _canonical_var(
 def var(input: Tensor, dim: tuple[int, ...], keepdim: bool, correction: int) -> Tensor:
     """The variance over `dim`, dividing by the count less `correction`."""
     centred = input - mean(input, dim, True)
-    count = _count(input.shape, dim) - correction
-    return sum(centred * centred, dim, keepdim) / count
+    return sum(centred * centred, dim, keepdim) / _freedom(input, dim, correction)
 
 
-@composite(canonical=_canonical_var)
+def _freedom(x: Any, dim: tuple[int, ...], correction: int) -> Size:
+    return maximum(_count(x.shape, dim) - correction, 0)
+
+
+def _vjp_std(g: Tensor, y: Tensor, x: Tensor, dim: Any, keepdim: bool, correction: int) -> Any:
+    """As PyTorch has it: 0 where all elements are equal, though the slope there is infinite."""
+    scale = where(y == 0, 0.0, g / (y * _freedom(x, dim, correction)))
+    return (restore(scale, dim, keepdim) * (x - mean(x, dim, True)),)
+
+
+@composite(vjp=_vjp_std, canonical=_canonical_var)
 def std(input: Tensor, dim: tuple[int, ...], keepdim: bool, correction: int) -> Tensor:
     """The standard deviation over `dim`, dividing by the count less `correction`."""
-    return var(input, dim, keepdim=keepdim, correction=correction) ** 0.5
+    return sqrt(var(input, dim, keepdim=keepdim, correction=correction))
 
 
 @composite(canonical=_canonical)
@@ -264,6 +301,8 @@ def logsumexp(input: Tensor, dim: tuple[int, ...], keepdim: bool) -> Tensor:
     """log(sum(exp(input))) over `dim`, without overflow."""
     if not input.dtype.is_floating_point:
         input = cast(input, float32)
+    if same(_count(input.shape, dim), 0):
+        return log(sum(exp(input), dim, keepdim))
     top = amax(input, dim, True).detach()
     top = where(top.abs() == float("inf"), 0.0, top)
     result = log(sum(exp(input - top), dim, True)) + top

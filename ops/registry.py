@@ -43,7 +43,7 @@ def primitive(
 
     def declare(canonical: Callable[..., Any]) -> Op:
         signature = inspect.signature(canonical)
-        tensors, variadic = _tensor_parameters(signature)
+        tensors, variadic = tensor_parameters(signature)
         return _register(
             Op(
                 name or canonical.__name__,
@@ -90,7 +90,7 @@ def composite(
 
     def declare(body: Callable[..., Any]) -> Op:
         signature = inspect.signature(canonical or body)
-        tensors, variadic = _tensor_parameters(signature)
+        tensors, variadic = tensor_parameters(signature)
         return _register(
             Op(
                 name or body.__name__,
@@ -117,7 +117,7 @@ def _register(op: Op) -> Op:
     return op
 
 
-def _tensor_parameters(signature: inspect.Signature) -> tuple[list[str], bool]:
+def tensor_parameters(signature: inspect.Signature) -> tuple[list[str], bool]:
     """Names of the tensor parameters, and whether the last one takes a sequence."""
     tensors = [
         name

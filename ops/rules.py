@@ -118,21 +118,48 @@ def promote(*operands: Any, to_float: bool = False) -> list[Tensor]:
         operands: Tensors and Python numbers (symbolic sizes count as ints).
         to_float: Whether integers and bools become the default float type.
     """
-    tensors = [x for x in operands if is_tensor(x)]
-    first = tensors[0].dtype if tensors else None
-    if len(tensors) == len(operands) and all(t.dtype is first for t in tensors):
-        dtype = first
-    else:
-        numbers = [x for x in operands if not is_tensor(x)]
+    dtype, whole = _common_dtype(operands)
+    if dtype is None:
+        tensors = [x for x in operands if is_tensor(x)]
         dtype = result_type(
             [t.dtype for t in tensors if t.ndim],
             [t.dtype for t in tensors if not t.ndim],
-            [_number_dtype(x) for x in numbers],
+            [_number_dtype(x) for x in operands if not is_tensor(x)],
         )
-    assert dtype is not None
-    if to_float and not dtype.is_floating_point:
+    if to_float and dtype.kind != "float":
         dtype = float32
+    elif whole:
+        return list(operands)
     return [convert(x, dtype) for x in operands]
+
+
+_NUMBER_CATEGORY = {bool: 0, int: 1, float: 2}
+
+
+def _common_dtype(operands: tuple[Any, ...]) -> tuple[DType | None, bool]:
+    """The dtype of all tensors, where it is one and no number is of a higher category.
+
+    This finds, quickly, what `result_type` would in the cases that user code is full of.
+
+    Returns:
+        The dtype, or None for all other cases, and whether every operand is a tensor of it.
+    """
+    common: DType | None = None
+    category = -1
+    for x in operands:
+        dtype = getattr(x, "dtype", None)
+        if type(dtype) is DType:
+            if common is None:
+                common = dtype
+            elif dtype is not common:
+                return None, False
+        elif (own := _NUMBER_CATEGORY.get(type(x))) is None:
+            return None, False
+        elif own > category:
+            category = own
+    if common is None or (category > 0 and common.category < category):
+        return None, False
+    return common, category < 0
 
 
 def convert(x: Any, dtype: DType) -> Tensor:

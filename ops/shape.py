@@ -1,16 +1,26 @@
-"""Ops that rearrange elements and compute nothing. Views say how a write goes back to their base."""
+"""Ops that rearrange elements. Views say how a write goes back to their base."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index as as_int
 from typing import Any
 
 from ..ir.dims import Dim, Size, product, same, same_shape
-from ..ir.errors import ArgumentError, ShapeError
+from ..ir.errors import ArgumentError, OutOfRangeError, ShapeError
 from ..ir.types import Shape, TensorType
-from .create import full
+from .create import zeros_like
 from .registry import Tensor, primitive
-from .rules import canonical_dim, canonical_dims, canonical_shape, promote, require, same_dtype
+from .rules import (
+    canonical_dim,
+    canonical_dims,
+    canonical_ints,
+    canonical_shape,
+    convert,
+    promote,
+    require,
+    same_dtype,
+)
 
 
 def shown(shape: Shape) -> str:
@@ -51,9 +61,10 @@ def _infer_reshape(x: TensorType, shape: Shape) -> TensorType:
     vjp=lambda g, _y, _x, shape: (reshape(g, _x.shape),),
     view=lambda base, value, shape: reshape(value, base.shape),
 )
-def reshape(input: Tensor, *shape: Any) -> Any:
+def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Any:
     """The same elements, in order, in another shape; one size may be -1."""
-    return (input,), {"shape": _fill_in(canonical_shape(shape), input.shape)}
+    wanted = canonical_shape(sizes if shape is None else (shape,), least=-1)
+    return (input,), {"shape": _fill_in(wanted, input.shape)}
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
@@ -69,7 +80,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 def unflatten(input: Tensor, dim: int, sizes: Sequence[Size]) -> Tensor:
     """Dim `dim` split into several of the given sizes; one may be -1."""
     d = canonical_dim(dim, input.ndim)
-    inner = _fill_in(tuple(sizes), (input.shape[d],))
+    inner = _fill_in(canonical_shape((sizes,), "sizes", least=-1), (input.shape[d],))
     return reshape(input, (*input.shape[:d], *inner, *input.shape[d + 1 :]))
 
 
@@ -85,8 +96,9 @@ def _infer_squeeze(x: TensorType, dim: tuple[int, ...]) -> TensorType:
 )
 def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Any:
     """Without the dims of size 1: all of them, or those named in `dim`."""
-    dims = canonical_dims(dim, input.ndim) if dim != () else ()
-    return (input,), {"dim": tuple(d for d in dims if input.ndim and input.shape[d] == 1)}
+    none = isinstance(dim, tuple | list) and not dim
+    dims = () if none else canonical_dims(dim, input.ndim)
+    return (input,), {"dim": tuple(d for d in dims if input.shape[d] == 1)}
 
 
 def _infer_unsqueeze(x: TensorType, dim: int) -> TensorType:
@@ -117,9 +129,10 @@ def _inverse(dims: tuple[int, ...]) -> tuple[int, ...]:
     vjp=lambda g, _y, _x, dims: (permute(g, _inverse(dims)),),
     view=lambda base, value, dims: permute(value, _inverse(dims)),
 )
-def permute(input: Tensor, *dims: Any) -> Any:
+def permute(input: Tensor, *order: Any, dims: Any = None) -> Any:
     """The dims in another order: dim k of the result is dim `dims[k]` of the input."""
-    order = tuple(canonical_dim(d, input.ndim) for d in canonical_shape(dims, "dims"))
+    named = canonical_ints(order if dims is None else (dims,), "dims")
+    order = tuple(canonical_dim(d, input.ndim) for d in named)
     if sorted(order) != list(range(input.ndim)):
         raise ArgumentError(f"dims {order} is not an order of the {input.ndim} dims")
     return (input,), {"dims": order}
@@ -137,14 +150,13 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
 
 def movedim(input: Tensor, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
     """The dims `source` moved to the places `destination`, the others kept in order."""
-    sources = [source] if isinstance(source, int) else list(source)
-    targets = [destination] if isinstance(destination, int) else list(destination)
-    if len(sources) != len(targets):
-        raise ArgumentError("source and destination must name equally many dims")
-    moved = {
-        canonical_dim(t, input.ndim): canonical_dim(s, input.ndim)
-        for s, t in zip(sources, targets, strict=True)
-    }
+    sources = [canonical_dim(d, input.ndim) for d in canonical_ints((source,), "source")]
+    targets = [canonical_dim(d, input.ndim) for d in canonical_ints((destination,), "destination")]
+    if not len(sources) == len(targets) == len(set(sources)) == len(set(targets)):
+        raise ArgumentError("source and destination must name equally many different dims")
+    if not input.ndim:
+        return input
+    moved = dict(zip(targets, sources, strict=True))
     rest = iter(d for d in range(input.ndim) if d not in moved.values())
     return permute(input, [moved[k] if k in moved else next(rest) for k in range(input.ndim)])
 
@@ -171,15 +183,23 @@ def _no_write(base: Tensor, value: Tensor, **attrs: Any) -> Tensor:
     vjp=lambda g, _y, _x, shape: (sum_to(g, _x.shape),),
     view=_no_write,
 )
-def expand(input: Tensor, *shape: Any) -> Any:
+def expand(input: Tensor, *sizes: Any, shape: Any = None) -> Any:
     """Dims of size 1 repeated, without copying, to `shape`; -1 keeps a size."""
-    sizes = canonical_shape(shape)
-    lead = len(sizes) - input.ndim
-    full = tuple(
-        input.shape[k - lead] if same(size, -1) and k >= lead else size
-        for k, size in enumerate(sizes)
-    )
+    wanted = canonical_shape(sizes if shape is None else (shape,), least=-1)
+    lead = len(wanted) - input.ndim
+    if any(same(size, -1) for size in wanted[: max(lead, 0)]):
+        raise ArgumentError(f"-1 in {shown(wanted)} stands for a new dim, whose size is not known")
+    full = tuple(input.shape[k - lead] if same(size, -1) else size for k, size in enumerate(wanted))
     return (input,), {"shape": full}
+
+
+def accumulate(xp: Any, function: str, x: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
+    """NumPy's sum or product over dims, of 16-bit floats accumulated in float32."""
+    reduce = getattr(xp, function)
+    if x.dtype.kind not in "iub" and x.dtype.itemsize == 2:
+        wide = reduce(x.astype("float32"), axis=dim, keepdims=keepdim)
+        return wide.astype(x.dtype)
+    return reduce(x, axis=dim, keepdims=keepdim)
 
 
 def _infer_sum_to(x: TensorType, shape: Shape) -> TensorType:
@@ -191,7 +211,7 @@ def _eager_sum_to(xp: Any, x: Any, shape: Shape) -> Any:
     dims = tuple(range(lead)) + tuple(
         k + lead for k, size in enumerate(shape) if size == 1 and x.shape[k + lead] != 1
     )
-    return xp.sum(x, axis=dims, keepdims=True).reshape(shape) if dims else x.reshape(shape)
+    return accumulate(xp, "sum", x, dims, True).reshape(shape) if dims else x.reshape(shape)
 
 
 @primitive(
@@ -207,10 +227,11 @@ def sum_to(input: Tensor, shape: Shape) -> Any:
 # ---------------------------------------------------------------- slice
 
 
-def _canonical_range(start: Any, stop: Any, step: int, size: Size) -> tuple[Size, Size]:
+def _canonical_range(start: Any, stop: Any, size: Size) -> tuple[Size, Size]:
     """Python's slice bounds for a dim of `size`, both within 0..size, stop not before start."""
 
-    def within(bound: Size) -> Size:
+    def within(bound: Any) -> Size:
+        bound = bound if isinstance(bound, Dim) else as_int(bound)
         if bound < 0:
             bound = bound + size
         if bound < 0:
@@ -235,7 +256,7 @@ def _at(dim: int, start: Any, stop: Any, step: int) -> tuple[slice, ...]:
     infer=_sliced,
     eager=lambda xp, x, dim, start, stop, step: x[_at(dim, start, stop, step)],
     vjp=lambda g, _y, _x, dim, start, stop, step: (
-        slice_scatter(zeros_of(_x), g, dim, start, stop, step),
+        slice_scatter(zeros_like(_x), g, dim, start, stop, step),
     ),
     view=lambda base, value, dim, start, stop, step: slice_scatter(
         base, value, dim, start, stop, step
@@ -244,12 +265,16 @@ def _at(dim: int, start: Any, stop: Any, step: int) -> tuple[slice, ...]:
 )
 def slice_(input: Tensor, dim: int = 0, start: Any = None, stop: Any = None, step: int = 1) -> Any:
     """The elements from `start` to before `stop` along `dim`, every `step`-th of them."""
-    if not isinstance(step, int) or step < 1:
+    return (input,), _canonical_slice(input, dim, start, stop, step)
+
+
+def _canonical_slice(input: Tensor, dim: int, start: Any, stop: Any, step: int) -> dict[str, Any]:
+    if not hasattr(step, "__index__") or step < 1:
         raise ArgumentError(f"a slice's step must be a positive int, got {step}")
     d = canonical_dim(dim, input.ndim)
     require(input.ndim > 0, "a 0-d tensor cannot be sliced")
-    low, high = _canonical_range(start, stop, step, input.shape[d])
-    return (input,), {"dim": d, "start": low, "stop": high, "step": step}
+    low, high = _canonical_range(start, stop, input.shape[d])
+    return {"dim": d, "start": low, "stop": high, "step": as_int(step)}
 
 
 def _eager_slice_scatter(xp: Any, x: Any, src: Any, dim: int, start: int, stop: int, step: int):
@@ -262,7 +287,7 @@ def _vjp_slice_scatter(
     g: Tensor, _y: Tensor, _x: Tensor, _src: Tensor, dim: int, start: Any, stop: Any, step: int
 ) -> Any:
     def rest() -> Tensor:
-        return slice_scatter(g, zeros_of(_src), dim, start, stop, step)
+        return slice_scatter(g, zeros_like(_src), dim, start, stop, step)
 
     return rest, lambda: slice_(g, dim, start, stop, step)
 
@@ -281,39 +306,49 @@ def slice_scatter(
     step: int = 1,
 ) -> Any:
     """`input` with the slice `start:stop:step` of `dim` replaced by `src`."""
-    d = canonical_dim(dim, input.ndim)
-    low, high = _canonical_range(start, stop, step, input.shape[d])
-    wanted = _sliced(TensorType(input.dtype, input.shape), d, low, high, step).shape
+    attrs = _canonical_slice(input, dim, start, stop, step)
+    wanted = _sliced(TensorType(input.dtype, input.shape), **attrs).shape
     require(
         same_shape(src.shape, wanted),
         f"src has shape {shown(src.shape)}, the slice has {shown(wanted)}",
     )
-    return (input, src), {"dim": d, "start": low, "stop": high, "step": step}
+    return (input, convert(src, input.dtype)), attrs
 
 
 def narrow(input: Tensor, dim: int, start: Size, length: Size) -> Tensor:
     """`length` elements from `start` along `dim`."""
-    return slice_(input, dim, start, start + length)
+    d = canonical_dim(dim, input.ndim)
+    size = input.shape[d] if input.ndim else 0
+    if start < 0:
+        start = start + size
+    if start < 0 or length < 0 or not (same(start + length, size) or start + length <= size):
+        raise OutOfRangeError(
+            f"narrow: {length} elements from {start} are not all within dim {d} of size {size}"
+        )
+    return slice_(input, d, start, start + length)
 
 
 def select(input: Tensor, dim: int, index: Size) -> Tensor:
     """The slice at `index` along `dim`, without that dim.
 
     Raises:
-        IndexError: where the index is out of range.
+        OutOfRangeError: where there is no such index.
     """
     d = canonical_dim(dim, input.ndim)
+    require(input.ndim > 0, "a 0-d tensor has no dim to select from")
     size = input.shape[d]
-    if index < 0:
-        index = index + size
-    if index < 0 or not index < size:
-        raise IndexError(f"index {index} is out of range for dim {d} of size {size}")
-    return squeeze(slice_(input, d, index, index + 1), d)
+    at = index if isinstance(index, Dim) else as_int(index)
+    if at < 0:
+        at = at + size
+    if at < 0 or not at < size:
+        raise OutOfRangeError(f"index {index} is out of range for dim {d} of size {size}")
+    return squeeze(slice_(input, d, at, at + 1), d)
 
 
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """The slices along `dim`, without that dim."""
     d = canonical_dim(dim, input.ndim)
+    require(input.ndim > 0, "a 0-d tensor cannot be split")
     size = input.shape[d]
     if isinstance(size, Dim):
         raise ShapeError(f"unbind needs a known size, dim {d} is {size}")
@@ -321,13 +356,6 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
 
 
 def _infer_split(x: TensorType, sizes: tuple[int, ...], dim: int) -> tuple[TensorType, ...]:
-    total: Size = 0
-    for size in sizes:
-        total = total + size
-    require(
-        same(total, x.shape[dim]) or total == x.shape[dim],
-        f"the sizes {sizes} do not add up to {x.shape[dim]}",
-    )
     return tuple(TensorType(x.dtype, (*x.shape[:dim], size, *x.shape[dim + 1 :])) for size in sizes)
 
 
@@ -361,7 +389,17 @@ def _write_split(
 )
 def split_with_sizes(input: Tensor, sizes: Sequence[Size], dim: int = 0) -> Any:
     """Consecutive pieces of the given sizes along `dim`."""
-    return (input,), {"sizes": tuple(sizes), "dim": canonical_dim(dim, input.ndim)}
+    require(input.ndim > 0, "a 0-d tensor cannot be split")
+    d = canonical_dim(dim, input.ndim)
+    pieces = canonical_shape((sizes,), "sizes")
+    total: Size = 0
+    for size in pieces:
+        total = total + size
+    require(
+        same(total, input.shape[d]) or total == input.shape[d],
+        f"the sizes {shown(pieces)} do not add up to {input.shape[d]}",
+    )
+    return (input,), {"sizes": pieces, "dim": d}
 
 
 def split(
@@ -370,6 +408,7 @@ def split(
     """Pieces along `dim` of one size (the last may be smaller) or of the sizes given."""
     sizes = split_size_or_sections
     if isinstance(sizes, int):
+        require(input.ndim > 0, "a 0-d tensor cannot be split")
         d = canonical_dim(dim, input.ndim)
         total = input.shape[d]
         if isinstance(total, Dim):
@@ -427,9 +466,10 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Any:
     if not tensors:
         raise ArgumentError("cat needs at least one tensor")
     # PyTorch skips tensors of shape (0,), whatever the others' dims.
-    kept = [t for t in tensors if t.ndim != 1 or not same(t.shape[0], 0)] or list(tensors[:1])
+    alike = promote(*tensors)
+    kept = [t for t in alike if t.ndim != 1 or not same(t.shape[0], 0)] or alike[:1]
     require(kept[0].ndim > 0, "0-d tensors cannot be joined: use stack")
-    return tuple(promote(*kept)), {"dim": canonical_dim(dim, kept[0].ndim)}
+    return tuple(kept), {"dim": canonical_dim(dim, kept[0].ndim)}
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
@@ -445,15 +485,10 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     eager=lambda xp, x, dims: xp.flip(x, dims),
     vjp=lambda g, _y, _x, dims: (flip(g, dims),),
 )
-def flip(input: Tensor, *dims: Any) -> Any:
+def flip(input: Tensor, *along: Any, dims: Any = None) -> Any:
     """The order of the elements along `dims` reversed."""
-    named = canonical_shape(dims, "dims")
+    named = canonical_ints(along if dims is None else (dims,), "dims")
     return (input,), {"dims": canonical_dims(named, input.ndim) if named else ()}
-
-
-def zeros_of(like: Any) -> Tensor:
-    """Zeros of the dtype and shape of `like`."""
-    return full(like.shape, 0, dtype=like.dtype)
 
 
 @primitive(

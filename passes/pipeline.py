@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..ir.errors import GraphError, VitrifyError
+from ..ir.errors import GraphError
 from ..ir.graph import Graph
 from ..ir.verify import verify
 
@@ -34,20 +34,22 @@ class Pipeline:
             observe: Called after each pass with its name, the graph before and the graph after.
 
         Raises:
-            GraphError: where a pass left a broken graph; names the pass and those before it.
+            GraphError: where a pass left a broken graph; names the pass and those before it, and
+                shows the fault in the printed graph.
         """
         done: list[str] = []
         for name, run in self.steps:
             before = graph
+            context = f"in pass {name}" + (f" (after {', '.join(done)})" if done else "")
             try:
                 graph = run(before)
-                if graph is not before:
-                    verify(graph)
-            except VitrifyError as error:
-                earlier = f" (after {', '.join(done)})" if done else ""
-                if isinstance(error, GraphError):
-                    raise GraphError(f"in pass {name}{earlier}: {error.message}") from error
+            except GraphError as error:
+                raise GraphError(f"{context}: {error.message}", at=error.at) from error
+            except Exception as error:
+                error.add_note(context)
                 raise
+            if graph is not before:
+                verify(graph, context)
             if observe is not None:
                 observe(name, before, graph)
             done.append(name)
@@ -56,22 +58,20 @@ class Pipeline:
 
 def pipeline(*steps: Pass) -> Pipeline:
     """A pipeline of passes under their own names."""
-    return Pipeline(tuple((getattr(step, "__name__", "pass"), step) for step in steps))
+    return Pipeline(tuple((step.__name__, step) for step in steps))
 
 
 def until_stable(*steps: Pass, limit: int = 10) -> Pass:
-    """The steps in turn, again and again until none of them changes anything."""
+    """The steps in turn, each checked, until none of them changes anything or `limit` times."""
+    each = pipeline(*steps)
 
     def run(graph: Graph) -> Graph:
         for _ in range(limit):
             before = graph
-            for step in steps:
-                graph = step(graph)
+            graph = each(graph)
             if graph is before:
                 break
         return graph
 
-    run.__name__ = "_and_".join(step.__name__ for step in steps)
+    run.__name__ = "_and_".join(name for name, _ in each.steps)
     return run
-
-

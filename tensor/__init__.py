@@ -1,13 +1,6 @@
 """Eager tensors: NumPy or CuPy arrays with PyTorch's interface and define-by-run gradients."""
 
-from .autograd import (
-    backward,
-    enable_grad,
-    grad,
-    is_grad_enabled,
-    no_grad,
-    set_grad_enabled,
-)
+from .autograd import backward, grad
 from .device import CPU, Device, device
 from .eager import eager
 from .factory import (
@@ -29,6 +22,36 @@ from .factory import (
     tensor,
     zeros,
 )
+from .grad_mode import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .tensor import Tensor
 
-__all__ = [name for name in dir() if not name.startswith("_")]
+__all__ = [
+    "as_tensor",
+    "backward",
+    "bernoulli",
+    "CPU",
+    "Device",
+    "device",
+    "eager",
+    "empty",
+    "enable_grad",
+    "from_dlpack",
+    "from_numpy",
+    "full",
+    "Generator",
+    "grad",
+    "is_grad_enabled",
+    "manual_seed",
+    "no_grad",
+    "ones",
+    "rand",
+    "rand_like",
+    "randint",
+    "randn",
+    "randn_like",
+    "randperm",
+    "set_grad_enabled",
+    "Tensor",
+    "tensor",
+    "zeros",
+]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +38,8 @@ class Device:
 
 
 CPU = Device("cpu")
+
+_creating: ContextVar[Device] = ContextVar("creating", default=CPU)
 
 
 def device(spec: str | Device, index: int | None = None) -> Device:
@@ -78,13 +83,6 @@ def cupy() -> Any:
     return _cupy
 
 
-def array_module(arrays: list[Any]) -> Any:
-    """numpy, or cupy where any of the arrays is on a GPU."""
-    if _cupy is None:
-        return np
-    return _cupy if any(isinstance(a, _cupy.ndarray) for a in arrays) else np
-
-
 def device_of(array: Any) -> Device:
     """Where an array lives."""
     if _cupy is not None and isinstance(array, _cupy.ndarray):
@@ -92,23 +90,54 @@ def device_of(array: Any) -> Device:
     return CPU
 
 
-def same_device(arrays: list[Any]) -> list[Any]:
-    """The arrays on one device: 0-d ones follow the others, as in PyTorch.
+def array_module(arrays: Sequence[Any]) -> Any:
+    """numpy, or cupy where any of the arrays is on a GPU."""
+    return np if all(device_of(a) == CPU for a in arrays) else _cupy
+
+
+def on_one_device(arrays: list[Any]) -> tuple[Any, list[Any]]:
+    """The module that computes with the arrays, and all of them on its device.
+
+    0-d arrays on the cpu follow the others to a GPU, as in PyTorch.
 
     Raises:
         BackendError: where arrays with dims live on different devices.
     """
-    if _cupy is None or all(a is None for a in arrays):
-        return arrays
-    places = {str(device_of(a)) for a in arrays if a is not None and a.ndim}
+    if _cupy is None:
+        return np, arrays
+    given = [a for a in arrays if a is not None]
+    if not given:
+        return (_cupy if _creating.get().type == "cuda" else np), arrays
+    places = {str(device_of(a)) for a in given if a.ndim}
     if len(places) > 1:
         raise BackendError(
             f"the inputs are on different devices: {' and '.join(sorted(places))}",
             instead='move one of them, for example x.to("cuda")',
         )
-    if not any(isinstance(a, _cupy.ndarray) for a in arrays):
-        return arrays
-    return [a if a is None or isinstance(a, _cupy.ndarray) else _cupy.asarray(a) for a in arrays]
+    if array_module(given) is np:
+        return np, arrays
+    return _cupy, [a if a is None else _cupy.asarray(a) for a in arrays]
+
+
+def creating_on(array: Any) -> AbstractContextManager[Any]:
+    """Inside, ops without inputs (zeros, constants) put their results where `array` lives."""
+    return nullcontext() if _cupy is None else _placing(device_of(array))
+
+
+@contextmanager
+def _placing(where: Device) -> Iterator[None]:
+    token = _creating.set(where)
+    try:
+        yield
+    finally:
+        _creating.reset(token)
+
+
+def writable(array: Any) -> bool:
+    """Whether each element has a place of its own that may be written to."""
+    if isinstance(array, np.ndarray):
+        return array.flags.writeable
+    return all(step or size < 2 for step, size in zip(array.strides, array.shape, strict=True))
 
 
 def move(array: Any, target: Device) -> Any:

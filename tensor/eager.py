@@ -10,11 +10,21 @@ import numpy as np
 
 from ..ir.builder import result_types
 from ..ir.dims import same_shape
-from ..ir.errors import AutogradError, CaptureError, DTypeError, ShapeError, VitrifyError
+from ..ir.errors import (
+    ArgumentError,
+    AutogradError,
+    CaptureError,
+    DTypeError,
+    ShapeError,
+    VitrifyError,
+)
 from ..ir.graph import Value
 from ..ir.op import Attrs, Op, set_default
-from .autograd import is_grad_enabled, needs_grad, no_grad, record
-from .device import array_module, same_device
+from ..ops.arrays import numpy_dtype
+from ..ops.leaf import constant
+from .device import creating_on, on_one_device, writable
+from .grad_mode import is_grad_enabled, no_grad
+from .tape import Stale, needs_grad, rebase, record
 from .tensor import Tensor
 
 _NO_SCOPE = nullcontext()
@@ -26,34 +36,46 @@ class Eager:
     computes = True
 
     def bind(self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if op is constant and len(args) == 2 and type(args[0]) is float:
+            number = _float_constant(*args)
+            if number is not None:
+                return number
         return self.apply(op, *op.canonical(*args, **kwargs))
 
     def apply(self, op: Op, tensors: Sequence[Any], attrs: Attrs) -> Any:
         recorded = needs_grad(tensors)
-        if op.eager is not None and (op.body is None or not recorded or op.vjp is not None):
-            outputs = self._compute(op, tensors, attrs)
-        elif recorded and op.vjp is not None:
-            with no_grad():
-                outputs = _body(op, tensors, attrs)
-        else:
-            result = _body(op, tensors, attrs)
-            return result if op.many else result[0]
-        if recorded:
-            record(op, attrs, tensors, outputs)
-        return tuple(outputs) if op.many else outputs[0]
-
-    def _compute(self, op: Op, tensors: Sequence[Any], attrs: Attrs) -> list[Tensor]:
-        assert op.eager is not None
-        arrays = [t if t is None else t._data for t in tensors]
+        if op.eager is None or (recorded and op.vjp is None and op.body is not None):
+            return self._run_body(op, tensors, attrs, recorded)
+        arrays = [None if t is None else t._data for t in tensors]
         try:
-            arrays = same_device(arrays)
-            result = op.eager(array_module(arrays), *arrays, **attrs)
+            xp, arrays = on_one_device(arrays)
+            result = op.eager(xp, *arrays, **attrs)
         except Exception as error:
             raise _explained(op, tensors, attrs, error) from None
-        results = result if op.many else (result,)
-        if op.view is not None:
-            return [_view(array, tensors[0], op, attrs, k) for k, array in enumerate(results)]
-        return [Tensor._from_payload(array) for array in results]
+        if op.many or op.view is not None:
+            results = result if op.many else (result,)
+            outputs = [_result(array, op, tensors, attrs, k) for k, array in enumerate(results)]
+            if recorded:
+                record(op, attrs, tensors, outputs)
+            return tuple(outputs) if op.many else outputs[0]
+        out = Tensor._from_payload(_unshared(result, arrays))
+        if recorded:
+            record(op, attrs, tensors, (out,))
+        return out
+
+    def _run_body(self, op: Op, tensors: Sequence[Any], attrs: Attrs, recorded: bool):
+        assert op.body is not None
+        own_vjp = recorded and op.vjp is not None
+        first = next((t._data for t in tensors if t is not None), None)
+        with creating_on(first), no_grad() if own_vjp else _NO_SCOPE:
+            result = op.body(*op.arrange(tensors), **attrs)
+        if own_vjp:
+            # A body may hand an input back as it is: that tensor keeps its own history.
+            results = result if op.many else (result,)
+            outputs = [r._alias() if any(r is t for t in tensors) else r for r in results]
+            record(op, attrs, tensors, outputs)
+            return tuple(outputs) if op.many else outputs[0]
+        return result
 
     def wrap(self, value: Value) -> Tensor:
         return Tensor._from_payload(value)
@@ -65,77 +87,112 @@ class Eager:
 
     def write(self, target: Tensor, value: Tensor) -> Tensor:
         """Copy `value` into `target`'s memory, and let its history take the target's place."""
-        recorded = needs_grad((target, value))
-        if recorded:
-            _check_writable(target)
+        if is_grad_enabled():
+            _check_writable(target, value)
         if value.dtype is not target.dtype:
             if value.dtype.category > target.dtype.category:
                 raise DTypeError(f"{value.dtype.name} cannot be written into {target.dtype.name}")
             value = value.to(target.dtype)
         if not same_shape(value.shape, target.shape):
             value = value.expand(target.shape)
-        if not target._data.flags.writeable:
-            raise ShapeError(
+        if not writable(target._data):
+            raise ArgumentError(
                 "this tensor's memory cannot be written to",
                 why="it is expanded (elements share a place), or made from a read-only array",
                 instead="x = x.clone()",
             )
-        if recorded:
-            target._rebase(value)
-        target._data[...] = same_device([target._data, value._data])[1]
+        if needs_grad((target, value)):
+            rebase(target, value)
+        target._data[...] = on_one_device([target._data, value._data])[1][1]
         target._version[0] += 1
         return target
 
     def scope(self, module: Any) -> AbstractContextManager[Any]:
         return _NO_SCOPE
 
-    def refuse(self, what: str, tensor: Tensor, instead: str) -> None:
-        if isinstance(tensor._data, Value):
+    def refuse(self, what: str, tensor: Tensor | None, instead: str) -> None:
+        if tensor is not None and isinstance(tensor._data, Value):
             raise CaptureError(
                 f"{what}: this tensor has no values",
                 why="it was made while a function was being captured, and outlived the capture",
             )
 
 
-def _body(op: Op, tensors: Sequence[Any], attrs: Attrs) -> Sequence[Tensor]:
-    assert op.body is not None
-    result = op.body(*op.arrange(tensors), **attrs)
-    return result if op.many else (result,)
+def _float_constant(value: float, dtype: Any) -> Tensor | None:
+    """The 0-d tensor that most Python numbers in user code become, without the detour."""
+    if dtype.kind != "float" or not -6e4 < value < 6e4:  # all float types hold these
+        return None
+    array = np.array(value, numpy_dtype(dtype))
+    return Tensor._from_payload(on_one_device([])[0].asarray(array))
 
 
-def _view(array: Any, base: Tensor, op: Op, attrs: Attrs, output: int) -> Tensor:
-    """The result of a view op; a copy where the array library had to make one."""
-    out = Tensor._from_payload(array)
+def _result(array: Any, op: Op, tensors: Sequence[Tensor], attrs: Attrs, output: int) -> Tensor:
+    """A result of an op that may be a view; a copy where the array library had to make one."""
+    if op.view is None:
+        return Tensor._from_payload(_unshared(array, [t._data for t in tensors if t is not None]))
+    base = tensors[0]
     source = base._data
     if array is source:
         array = array[...]
-        out._data = array
-    if array.base is not None and (array.base is source or array.base is source.base):
+    out = Tensor._from_payload(array)
+    if _shares(array, source):
         out._version = base._version
         out._view = (base, op, attrs, output)
         out._seen = base._version[1]
     return out
 
 
-def _check_writable(target: Tensor) -> None:
-    base = target
-    while base._view is not None:
-        base = base._view[0]
-    if base._requires_grad and base._grad_fn is None and is_grad_enabled():
-        what = "a leaf" if base is target else "a view of a leaf"
+def _shares(array: Any, source: Any) -> bool:
+    """Whether `array`, just made from `source`, is a view of the same memory."""
+    base = getattr(array, "base", None)
+    return base is not None and (base is source or base is source.base)
+
+
+def _unshared(array: Any, inputs: Sequence[Any]) -> Any:
+    """The array, copied where a kernel gave back an input or a part of its memory."""
+    for source in inputs:
+        if array is source:
+            return array.copy()
+    if getattr(array, "base", None) is not None and any(
+        source is not None and _shares(array, source) for source in inputs
+    ):
+        return array.copy()
+    return array
+
+
+def _check_writable(target: Tensor, value: Tensor) -> None:
+    """Refuse a write that would make a gradient wrong.
+
+    Raises:
+        AutogradError: for a leaf that requires gradients, a view of one, or a view that was made
+            under `no_grad` of a tensor with history.
+    """
+    root = target
+    while root._view is not None:
+        root = root._view[0]
+    for leaf, what in ((root, "a view of a leaf"), (target, "a leaf")):
+        if leaf._requires_grad and leaf.is_leaf:
+            what = "a leaf" if leaf is target else what
+            raise AutogradError(
+                f"an in-place write to {what} that requires gradients",
+                why="its gradient is asked for as it is now; a write would replace it",
+                instead="with vt.no_grad(): ...  # to update a parameter",
+            )
+    if root is not target and root.requires_grad and not target.requires_grad:
         raise AutogradError(
-            f"an in-place write to {what} that requires gradients",
-            why="its gradient is asked for as it is now; a write would replace it",
-            instead="with vt.no_grad(): ...  # to update a parameter",
+            "an in-place write to a view that was made under no_grad",
+            why="it does not know its history, so gradients of what it views would be wrong",
+            instead="make the view outside of no_grad, or write under no_grad too",
         )
 
 
-def _explained(
-    op: Op, tensors: Sequence[Any], attrs: Attrs, error: Exception
-) -> Exception:
+def _explained(op: Op, tensors: Sequence[Any], attrs: Attrs, error: Exception) -> Exception:
     """A kernel's failure in our own words, from the op's type rule, where that finds it."""
     if isinstance(error, VitrifyError | MemoryError):
         return error
+    for t in tensors:
+        if t is not None and isinstance(t._data, Stale):
+            return t._data.error
     if any(t is not None and isinstance(t._data, Value) for t in tensors):
         return CaptureError(
             f"{op.name} got a tensor without values",
@@ -145,10 +202,10 @@ def _explained(
         result_types(op, [None if t is None else t.type for t in tensors], attrs)
     except VitrifyError as explained:
         return explained
-    shown = ", ".join("None" if t is None else str(t.type) for t in tensors)
-    kind = ShapeError if isinstance(error, ValueError) else DTypeError
     if not isinstance(error, ValueError | TypeError | np.exceptions.AxisError):
         return error
+    shown = ", ".join("None" if t is None else str(t.type) for t in tensors)
+    kind = ShapeError if isinstance(error, ValueError) else DTypeError
     return kind(f"{op.name}({shown}): {error}")
 
 

@@ -90,7 +90,7 @@ def from_numpy(array: np.ndarray) -> Tensor:
 
 def from_dlpack(source: Any) -> Tensor:
     """A tensor that shares memory with an array of another library, by DLPack."""
-    kind, index = source.__dlpack_device__()
+    kind, _ = source.__dlpack_device__()
     if kind in (2, 3):  # kDLCUDA, kDLCUDAHost
         return Tensor._from_payload(cupy().from_dlpack(source))
     return as_tensor(np.from_dlpack(source))
@@ -164,13 +164,8 @@ def manual_seed(seed: int) -> Generator:
 
 def _draws(name: str, generator: Generator | None) -> np.random.Generator:
     """The NumPy generator to draw from; drawing is refused while a function is captured."""
-    current().refuse(
-        f"vt.{name}", _NOTHING, "pass the random numbers in as an input, or call .eval()"
-    )
+    current().refuse(f"vt.{name}", None, "pass the random numbers in as an input, or call .eval()")
     return (generator or default_generator)._numpy
-
-
-_NOTHING = Tensor._from_payload(np.zeros(0, np.float32))
 
 
 def rand(

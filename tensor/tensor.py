@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterator
+import copy
+import numbers
+import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import ops
-from ..ir.dims import Size, product
+from ..ir import types
+from ..ir.dims import Dim, Size, product
 from ..ir.errors import ArgumentError, AutogradError, DTypeError
 from ..ir.graph import Value
-from ..ir.op import Attrs, Op, current
+from ..ir.op import Op, current
 from ..ir.types import DType, Shape, TensorType
-from ..ir import types
 from ..ops.arrays import dtype_of
-from . import autograd
+from ..ops.registry import is_tensor
+from .autograd import backward
+from .conversion import Conversions
 from .device import CPU, Device, device, device_of, transfer
 from .display import show
+from .tape import Edge, GradFn, refresh
 
 
 def _in_place(function: Any) -> Any:
@@ -32,14 +38,35 @@ def _in_place(function: Any) -> Any:
     return write
 
 
-def _reflected(op: Op) -> Any:
+def _operator(op: Op) -> Any:
+    # A function, not the op itself: Python finds and calls it faster.
     def call(self: Tensor, other: Any) -> Tensor:
-        return op(other, self)
+        return current().bind(op, (self, other), {})
 
     return call
 
 
-class Tensor:
+def _reflected(op: Op) -> Any:
+    def call(self: Tensor, other: Any) -> Tensor:
+        return current().bind(op, (other, self), {})
+
+    return call
+
+
+def _equality(op: Op) -> Any:
+    def call(self: Tensor, other: Any) -> Any:
+        if (
+            is_tensor(other)
+            or hasattr(other, "__array__")
+            or isinstance(other, Dim | numbers.Number)
+        ):
+            return current().bind(op, (self, other), {})
+        return NotImplemented  # x == None and x == "text" are False, as between other objects
+
+    return call
+
+
+class Tensor(Conversions):
     """A multi-dimensional array of one dtype that knows how it was computed.
 
     Made by `vitrify.tensor` and its like, not by calling the class with data. Methods and
@@ -50,19 +77,21 @@ class Tensor:
     """
 
     __slots__ = (
-        "__weakref__", "_data", "_grad_fn", "_index", "_requires_grad", "_seen", "_version",
-        "_view", "grad",
+        "__dict__", "__weakref__", "_data", "_dtype", "_grad_fn", "_index", "_requires_grad",
+        "_seen", "_version", "_view", "grad",
     )  # fmt: skip
 
     # NumPy arrays leave mixed expressions to us, which then say what to do.
     __array_ufunc__ = None
 
     _data: Any  # numpy.ndarray, cupy.ndarray or ir.Value
-    _grad_fn: autograd.GradFn | None
-    _index: int  # which of the GradFn's outputs this is
-    _version: list[int]  # [writes, changes of history], shared with all views of the same memory
-    _view: tuple[Tensor, Op, Attrs, int] | None  # the base, how, which output
-    _seen: int  # the change of history that _grad_fn is up to date with
+    _dtype: DType
+    _grad_fn: GradFn | None
+    _index: builtins.int  # which of the GradFn's outputs this is
+    _requires_grad: builtins.bool
+    _version: list[builtins.int]  # [writes, changes of history], shared with all views
+    _view: tuple[Tensor, Op, dict[str, Any], builtins.int] | None  # base, how, which output
+    _seen: builtins.int  # the change of history that _grad_fn is up to date with
     grad: Tensor | None
 
     def __init__(self, data: Tensor, requires_grad: bool = False) -> None:
@@ -82,6 +111,7 @@ class Tensor:
         if isinstance(data, np.generic):
             data = np.asarray(data)
         self._data = data
+        self._dtype = data.type.dtype if isinstance(data, Value) else dtype_of(data)
         self._grad_fn = None
         self._index = 0
         self._requires_grad = False
@@ -90,12 +120,15 @@ class Tensor:
         self._seen = 0
         self.grad = None
 
+    def _alias(self) -> Tensor:
+        """The same data and version without history; a write to either is seen by both."""
+        out = Tensor._from_payload(self._data)
+        out._version = self._version
+        return out
+
     # ------------------------------------------------------------ what it is
 
-    @property
-    def dtype(self) -> DType:
-        data = self._data
-        return data.type.dtype if isinstance(data, Value) else dtype_of(data)
+    dtype: DType = property(operator.attrgetter("_dtype"), doc="The type of the elements.")  # type: ignore[assignment]
 
     @property
     def shape(self) -> Shape:
@@ -110,27 +143,56 @@ class Tensor:
     def type(self) -> TensorType:
         """dtype and shape together."""
         data = self._data
-        return data.type if isinstance(data, Value) else TensorType(dtype_of(data), data.shape)
+        return data.type if isinstance(data, Value) else TensorType(self._dtype, data.shape)
 
     @property
     def device(self) -> Device:
         return CPU if isinstance(self._data, Value) else device_of(self._data)
 
-    def size(self, dim: int | None = None) -> Any:
+    def size(self, dim: builtins.int | None = None) -> Any:
         """The shape, or the size of one dim."""
         return self.shape if dim is None else self.shape[dim]
 
-    def dim(self) -> int:
+    def dim(self) -> builtins.int:
         """The number of dims."""
         return self.ndim
+
+    ndimension = dim
 
     def numel(self) -> Size:
         """The number of elements."""
         return product(self.shape)
 
-    def element_size(self) -> int:
+    nelement = numel
+
+    @property
+    def itemsize(self) -> builtins.int:
         """Bytes per element."""
-        return self.dtype.itemsize
+        return self._dtype.itemsize
+
+    @property
+    def nbytes(self) -> Size:
+        """Bytes of all elements."""
+        return self.numel() * self._dtype.itemsize
+
+    def element_size(self) -> builtins.int:
+        """Bytes per element."""
+        return self._dtype.itemsize
+
+    @property
+    def is_cuda(self) -> builtins.bool:
+        """Whether the data lives on a GPU."""
+        return self.device.type == "cuda"
+
+    def stride(self, dim: builtins.int | None = None) -> Any:
+        """How many elements apart neighbours lie in memory, along each dim or one."""
+        steps = tuple(step // self.itemsize for step in self._values(".stride()").strides)
+        return steps if dim is None else steps[dim]
+
+    def data_ptr(self) -> builtins.int:
+        """The address of the first element."""
+        data = self._values(".data_ptr()")
+        return data.data.ptr if self.is_cuda else data.__array_interface__["data"][0]
 
     def is_floating_point(self) -> bool:
         return self.dtype.is_floating_point
@@ -177,54 +239,44 @@ class Tensor:
         return self._edge() is None
 
     @property
-    def grad_fn(self) -> autograd.GradFn | None:
+    def grad_fn(self) -> GradFn | None:
         """The recorded op that made this tensor."""
         edge = self._edge()
         return edge[0] if edge else None
 
-    def _edge(self) -> autograd.Edge | None:
+    def _edge(self) -> Edge | None:
         """Where a gradient of this tensor goes; None for a leaf."""
-        if self._view is not None and self._seen != self._version[1]:
-            self._refresh()
+        if (
+            self._view is not None
+            and self._seen != self._version[1]
+            and not isinstance(self._data, Value)
+        ):
+            refresh(self)
         return None if self._grad_fn is None else (self._grad_fn, self._index)
-
-    def _refresh(self) -> None:
-        """Read the history again from the base, which a write through a view has changed."""
-        assert self._view is not None
-        base, op, attrs, output = self._view
-        result = op.apply((base,), attrs)
-        fresh: Tensor = result[output] if op.many else result
-        self._grad_fn, self._index, self._seen = fresh._grad_fn, fresh._index, self._version[1]
-
-    def _rebase(self, value: Tensor) -> None:
-        """Take over the history of `value`, about to be written here; so does what this views."""
-        if self._view is not None:
-            self._edge()
-            base, op, attrs, output = self._view
-            assert op.view is not None
-            extra = {"output": output} if op.many else {}
-            base._rebase(op.view(base, value, **extra, **attrs))
-            return
-        if value._edge() is None and value.requires_grad:
-            value = ops.reshape(value, value.shape)  # a leaf needs an op to lead back to it
-        edge = value._edge()
-        self._grad_fn, self._index = edge if edge else (None, 0)
-        self._version[1] += 1
 
     def backward(
         self,
         gradient: Tensor | None = None,
         retain_graph: bool | None = None,
         create_graph: bool = False,
+        inputs: Tensor | Sequence[Tensor] | None = None,
     ) -> None:
-        """Add this tensor's gradients to `.grad` of the leaves; see `vitrify.autograd.backward`."""
-        autograd.backward(self, gradient, retain_graph, create_graph)
+        """Add this tensor's gradients to `.grad` of the leaves.
+
+        Args:
+            gradient: Weights of the elements; may be left out for a single element.
+            retain_graph: Accepted as in PyTorch; the tape lives as long as the tensors on it.
+            create_graph: Record the gradients too, so that they can be differentiated.
+            inputs: Add only to `.grad` of these tensors; they need not be leaves.
+
+        Raises:
+            AutogradError: where there is no gradient, or a tensor it needs was written to.
+        """
+        backward(self, gradient, retain_graph, create_graph, inputs)
 
     def detach(self) -> Tensor:
         """The same data without history; a write to either is seen by both."""
-        out = Tensor._from_payload(self._data)
-        out._version = self._version
-        return out
+        return self._alias()
 
     @property
     def data(self) -> Tensor:
@@ -233,84 +285,7 @@ class Tensor:
 
     @data.setter
     def data(self, value: Tensor) -> None:
-        self._data = value._data
-
-    # ------------------------------------------------------------ to Python and other libraries
-
-    def _values(self, what: str, instead: str = "") -> Any:
-        """The array, for a use of its values outside the graph; a capture refuses that."""
-        current().refuse(what, self, instead)
-        return self._data
-
-    def item(self) -> bool | int | float:
-        """The only element, as a Python number."""
-        data = self._values(".item()", "keep it a tensor: its value is not known during capture")
-        if data.size != 1:
-            raise ArgumentError(f"item() needs a single element, this has shape {self.shape}")
-        return data.item() if data.dtype.kind != "V" else float(data.reshape(())[()])
-
-    def tolist(self) -> Any:
-        """The elements as nested Python lists."""
-        return self._values(".tolist()").tolist()
-
-    def numpy(self) -> np.ndarray:
-        """The NumPy array, sharing memory.
-
-        Raises:
-            AutogradError: for a tensor that requires gradients; use `detach().numpy()`.
-        """
-        data = self._values(".numpy()", "write it with vitrify's own functions")
-        if self.requires_grad:
-            raise AutogradError(
-                "numpy() of a tensor that requires gradients would lose them",
-                instead="x.detach().numpy()",
-            )
-        if self.device != CPU:
-            raise ArgumentError(f"numpy() of a tensor on {self.device}", instead="x.cpu().numpy()")
-        return data
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        array = self.numpy()
-        if dtype is not None and array.dtype != dtype:
-            return array.astype(dtype)
-        return array.copy() if copy else array
-
-    def __dlpack__(self, **kwargs: Any) -> Any:
-        return self._values("DLPack").__dlpack__(**kwargs)
-
-    def __dlpack_device__(self) -> Any:
-        return self._values("DLPack").__dlpack_device__()
-
-    @property
-    def __cuda_array_interface__(self) -> Any:
-        return self._values("the CUDA array interface").__cuda_array_interface__
-
-    def __bool__(self) -> bool:
-        data = self._values("bool(tensor)", "vt.where(condition, a, b)  # instead of an if")
-        if data.size != 1:
-            raise ArgumentError(
-                f"the truth of a tensor of shape {self.shape} is ambiguous",
-                instead="(x > 0).all() or (x > 0).any()",
-            )
-        return builtins.bool(data.item())
-
-    def __float__(self) -> float:
-        return float(self._values("float(tensor)", "keep it a tensor").item())
-
-    def __int__(self) -> int:
-        return builtins.int(self._values("int(tensor)", "keep it a tensor").item())
-
-    def __index__(self) -> int:
-        data = self._values("a tensor as a Python index", "vt.index_select, or x[tensor]")
-        if data.dtype.kind not in "iu" or data.size != 1:
-            raise DTypeError("only a single integer can be an index")
-        return builtins.int(data.item())
-
-    def __iter__(self) -> Iterator[Tensor]:
-        return iter(ops.unbind(self))
-
-    def __contains__(self, value: Any) -> bool:
-        return builtins.bool((self == value).any())
+        self._data, self._dtype = value._data, value._dtype
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self._edge() is not None:
@@ -319,6 +294,7 @@ class Tensor:
         memo[id(self)] = out
         out._fill(self._data.copy())
         out._requires_grad = self._requires_grad
+        out.grad = copy.deepcopy(self.grad, memo)
         return out
 
     # ------------------------------------------------------------ conversion
@@ -384,38 +360,39 @@ class Tensor:
 
     # ------------------------------------------------------------ operators
 
-    __add__ = ops.add
+    __add__ = _operator(ops.add)
     __radd__ = _reflected(ops.add)
-    __sub__ = ops.sub
+    __sub__ = _operator(ops.sub)
     __rsub__ = _reflected(ops.sub)
-    __mul__ = ops.mul
+    __mul__ = _operator(ops.mul)
     __rmul__ = _reflected(ops.mul)
-    __truediv__ = ops.div
-    __rtruediv__ = _reflected(ops.div)
-    __floordiv__ = ops.floor_divide
+    __truediv__ = _operator(ops.true_divide)
+    __rtruediv__ = _reflected(ops.true_divide)
+    __floordiv__ = _operator(ops.floor_divide)
     __rfloordiv__ = _reflected(ops.floor_divide)
-    __mod__ = ops.remainder
+    __mod__ = _operator(ops.remainder)
     __rmod__ = _reflected(ops.remainder)
-    __pow__ = ops.pow
+    __pow__ = _operator(ops.pow)
     __rpow__ = _reflected(ops.pow)
-    __matmul__ = ops.matmul
+    __matmul__ = _operator(ops.matmul)
+    __rmatmul__ = _reflected(ops.matmul)
     __neg__ = ops.neg
     __abs__ = ops.abs
     __invert__ = ops.bitwise_not
-    __and__ = ops.bitwise_and
+    __and__ = _operator(ops.bitwise_and)
     __rand__ = _reflected(ops.bitwise_and)
-    __or__ = ops.bitwise_or
+    __or__ = _operator(ops.bitwise_or)
     __ror__ = _reflected(ops.bitwise_or)
-    __xor__ = ops.bitwise_xor
+    __xor__ = _operator(ops.bitwise_xor)
     __rxor__ = _reflected(ops.bitwise_xor)
-    __lshift__ = ops.bitwise_left_shift
-    __rshift__ = ops.bitwise_right_shift
-    __eq__ = ops.eq
-    __ne__ = ops.ne
-    __lt__ = ops.lt
-    __le__ = ops.le
-    __gt__ = ops.gt
-    __ge__ = ops.ge
+    __lshift__ = _operator(ops.bitwise_left_shift)
+    __rshift__ = _operator(ops.bitwise_right_shift)
+    __eq__ = _equality(ops.eq)
+    __ne__ = _equality(ops.ne)
+    __lt__ = _operator(ops.lt)
+    __le__ = _operator(ops.le)
+    __gt__ = _operator(ops.gt)
+    __ge__ = _operator(ops.ge)
     __getitem__ = ops.getitem
     __setitem__ = ops.setitem
     __iadd__ = add_ = _in_place(ops.add)
@@ -446,7 +423,8 @@ class Tensor:
     cos = ops.cos
     count_nonzero = ops.count_nonzero
     cumsum = ops.cumsum
-    div = true_divide = ops.div
+    div = ops.div
+    true_divide = ops.true_divide
     dot = ops.dot
     eq = ops.eq
     erf = ops.erf
@@ -477,6 +455,7 @@ class Tensor:
     logsumexp = ops.logsumexp
     lt = ops.lt
     masked_fill = ops.masked_fill
+    masked_select = ops.masked_select
     matmul = ops.matmul
     maximum = ops.maximum
     mean = ops.mean
@@ -498,6 +477,7 @@ class Tensor:
     reshape = ops.reshape
     round = ops.round
     rsqrt = ops.rsqrt
+    scatter = ops.scatter
     scatter_add = ops.scatter_add
     select = ops.select
     sigmoid = ops.sigmoid
@@ -511,6 +491,7 @@ class Tensor:
     std = ops.std
     sub = ops.sub
     sum = ops.sum
+    take_along_dim = ops.take_along_dim
     tanh = ops.tanh
     transpose = ops.transpose
     tril = ops.tril

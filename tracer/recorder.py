@@ -212,13 +212,14 @@ class Recorder(BodyRecorder):
 
     # ------------------------------------------------------------ what cannot be recorded
 
-    def refuse(self, what: str, tensor: Any, instead: str) -> None:
-        shown = tensor.type if isinstance(tensor, Tensor) else ""
+    def refuse(self, what: str, tensor: Tensor | None, instead: str) -> None:
+        if tensor is None:
+            message, why = what, "every call of the program would get the same result"
+        else:
+            message = f"{what} needs the values of a tensor ({tensor.type})"
+            why = "values exist only when the program runs; baking one in would be silently wrong"
         raise CaptureError(
-            f"{what} needs the values of a tensor ({shown})",
-            at=user_location(self._path[-1]),
-            why="values exist only when the program runs; baking one in would be silently wrong",
-            instead=instead,
+            message, at=user_location(self._path[-1]), why=why, instead=instead
         )
 
     def decide(self, condition: Condition) -> bool:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from vitrify.ir import dims
 from vitrify.ir.dims import Condition, Dim, Size, maximum, minimum, same, symbol
+from vitrify.ir.dims_text import parse_size
 from vitrify.ir.errors import ConstraintError
 
 n, m, k = symbol("n"), symbol("m"), symbol("k")
@@ -94,7 +95,7 @@ def test_normal_form_reads_well_and_reads_back(size: Callable[[], Size], text: s
     if text is not None:
         assert str(value) == text
     names = {s.name: symbol(s.name, s.min, s.max) for s in dims.symbols(value)}
-    assert same(dims.parse_size(str(value), names), value)
+    assert same(parse_size(str(value), names), value)
 
 
 def test_text_does_not_depend_on_the_order_of_creation() -> None:
@@ -307,7 +308,7 @@ def test_solve() -> None:
 )
 def test_garbage_is_refused_with_its_position(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        dims.parse_size(text, {name: symbol(name) for name in ("n", "a", "b", "c", "d", "e")})
+        parse_size(text, {name: symbol(name) for name in ("n", "a", "b", "c", "d", "e")})
 
 
 def test_text_has_the_precedence_of_python() -> None:
@@ -321,11 +322,11 @@ def test_text_has_the_precedence_of_python() -> None:
         "(n + m)**2 % 7",
         "--n",
     ):
-        assert dims.evaluate(dims.parse_size(text, names), values) == eval(text, dict(values))
+        assert dims.evaluate(parse_size(text, names), values) == eval(text, dict(values))
 
 
 def test_symbols_may_be_called_min() -> None:
-    assert str(dims.parse_size("min + min(min, 3)", {"min": symbol("min")})) == "min + min(min, 3)"
+    assert str(parse_size("min + min(min, 3)", {"min": symbol("min")})) == "min + min(min, 3)"
 
 
 # --- properties -----------------------------------------------------------------------------------
@@ -387,7 +388,7 @@ def test_arithmetic_is_that_of_integers(
 def test_text_reads_back_as_the_same_size(tree: Tree, known: tuple[bool, bool]) -> None:
     size, _ = compute_both(tree, {name: low or 1 for name, (low, _) in RANGES.items()}, known)
     names = {s.name: symbol(s.name, s.min, s.max) for s in dims.symbols(size)}
-    back = dims.parse_size(str(size), names)
+    back = parse_size(str(size), names)
     assert same(back, size) and hash(back) == hash(size) and str(back) == str(size)
     assert same(dims.substitute(size, {}), size)
 

@@ -1,0 +1,226 @@
+"""The ONNX graph under construction: nodes, shared constants, names, casts to what has kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...ir.location import Location
+from ...ir.types import DType, int64
+from ...ops.arrays import numpy_dtype
+from .kernels import accumulator, carrier
+from .registry import Declined
+
+# Names in onnx.TensorProto where they are not our names in capitals.
+_PROTO_NAMES = {"float32": "FLOAT", "float64": "DOUBLE"}
+
+# Arrays from this size on go into the data file, where there is one.
+_EXTERNAL_BYTES = 1024
+_ALIGNMENT = 4096  # of arrays in the data file, so that they can be mapped into memory
+
+
+def proto_type(dtype: DType) -> int:
+    """The number that ONNX files have for a dtype."""
+    import onnx
+
+    return getattr(onnx.TensorProto, _PROTO_NAMES.get(dtype.name, dtype.name.upper()))
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A value of the ONNX graph: what a rule gets and returns."""
+
+    name: str
+    dtype: DType
+
+
+class DataFile:
+    """Arrays kept beside a model that is too big for one file.
+
+    Args:
+        location: The file's name, as the model refers to it.
+    """
+
+    def __init__(self, location: str) -> None:
+        self.location = location
+        self.arrays: list[tuple[int, np.ndarray]] = []
+        self.size = 0
+
+    def add(self, array: np.ndarray) -> tuple[int, int]:
+        """Plan for an array; returns its offset and length."""
+        offset = -(-self.size // _ALIGNMENT) * _ALIGNMENT
+        self.arrays.append((offset, array))
+        self.size = offset + array.nbytes
+        return offset, array.nbytes
+
+    def write(self, file: Any) -> None:
+        """Write all arrays to a binary file, one at a time and without joining them in memory."""
+        for offset, array in self.arrays:
+            file.seek(offset)
+            file.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+
+
+class Writer:
+    """Appends ONNX nodes; what rules write with.
+
+    Args:
+        opset: The opset version to write for.
+        data: Where big arrays go; into the model itself without it.
+
+    Attributes:
+        nodes: The nodes so far, in order.
+        tensors: The initializers so far, by name.
+    """
+
+    def __init__(self, opset: int, data: DataFile | None = None) -> None:
+        self.opset = opset
+        self.data = data
+        self.nodes: list[Any] = []
+        self.tensors: dict[str, Any] = {}
+        self._names: set[str] = set()
+        self._constants: dict[tuple[Any, ...], Ref] = {}
+        self._scope = ""
+        self._metadata: dict[str, str] = {}
+
+    # ------------------------------------------------------------ names
+
+    def name(self, wanted: str) -> str:
+        """`wanted`, with a number behind it if it is taken."""
+        name, count = wanted, 0
+        while name in self._names:
+            count += 1
+            name = f"{wanted}_{count}"
+        self._names.add(name)
+        return name
+
+    def at(self, location: Location | None, op: str) -> None:
+        """Say which op of which line of user code the next nodes come from."""
+        self._scope = f"{location.module}/" if location is not None and location.module else ""
+        self._metadata = {"vitrify.op": op}
+        if location is not None:
+            self._metadata["vitrify.source"] = f"{location.file}:{location.line}"
+            if location.module:
+                self._metadata["vitrify.module"] = location.module
+
+    # ------------------------------------------------------------ nodes
+
+    def op(
+        self,
+        type: str,
+        *inputs: Ref | None,
+        out: DType | None = None,
+        typed: int = 0,
+        **attrs: Any,
+    ) -> Ref:
+        """Append a node and return its result.
+
+        Where ONNX Runtime has no kernel for the dtype, the inputs are cast to a wider one that has,
+        and the result back.
+
+        Args:
+            type: The ONNX op.
+            inputs: Its inputs; None for one left out.
+            out: The result's dtype where it is fixed; by default that of the inputs.
+            typed: Which input has the dtype that counts.
+            attrs: ONNX attributes; those that are None are left out.
+
+        Raises:
+            Declined: where no kernel takes the dtype or a wider one.
+        """
+        given = inputs[typed]
+        assert given is not None
+        dtype = given.dtype
+        run_in = self._carrier(type, dtype)
+        if run_in is not dtype:
+            inputs = tuple(
+                self.cast(x, run_in) if k >= typed and x is not None and x.dtype is dtype else x
+                for k, x in enumerate(inputs)
+            )
+        (name,) = self.node(type, inputs, 1, attrs)
+        return Ref(name, out) if out is not None else self.cast(Ref(name, run_in), dtype)
+
+    def node(
+        self, type: str, inputs: Sequence[Ref | None], outputs: int, attrs: dict[str, Any]
+    ) -> tuple[str, ...]:
+        """Append a node as it is; returns the names of its results."""
+        import onnx
+
+        name = self.name(self._scope + type)
+        results = (name, *(self.name(f"{name}.{k}") for k in range(1, outputs)))
+        node = onnx.helper.make_node(
+            type,
+            ["" if x is None else x.name for x in inputs],
+            list(results),
+            name=name,
+            **{key: value for key, value in attrs.items() if value is not None},
+        )
+        for key, text in self._metadata.items():
+            node.metadata_props.add(key=key, value=text)
+        self.nodes.append(node)
+        return results
+
+    def _carrier(self, type: str, dtype: DType) -> DType:
+        run_in = carrier(type, dtype)
+        if run_in is None:
+            raise Declined(
+                f"ONNX Runtime has no {dtype.name} kernel for {type}",
+                "export in float32: model.float() before the capture"
+                if dtype.is_floating_point
+                else "convert to another dtype first, for example with .int()",
+            )
+        return run_in
+
+    def cast(self, x: Ref, dtype: DType) -> Ref:
+        """`x` as `dtype`; itself where it is that already."""
+        if x.dtype is dtype:
+            return x
+        (name,) = self.node("Cast", [x], 1, {"to": proto_type(dtype)})
+        return Ref(name, dtype)
+
+    def widen(self, x: Ref) -> Ref:
+        """`x` in the type in which several ops compute: 16-bit floats as float32."""
+        return self.cast(x, accumulator(x.dtype))
+
+    # ------------------------------------------------------------ data
+
+    def constant(self, value: Any, dtype: DType) -> Ref:
+        """A number or small array; equal ones are shared."""
+        with np.errstate(all="ignore"):
+            array = np.asarray(value).astype(numpy_dtype(dtype))
+        key = (dtype, array.shape, array.tobytes())
+        if key not in self._constants:
+            name = self.name("constant")
+            self._constants[key] = Ref(name, dtype)
+            self._tensor(name, array, dtype)
+        return self._constants[key]
+
+    def like(self, value: Any, x: Ref) -> Ref:
+        """A number of the dtype of `x`."""
+        return self.constant(value, x.dtype)
+
+    def ints(self, values: Sequence[int]) -> Ref:
+        """A vector of int64, as ONNX wants for axes and shapes."""
+        return self.constant(np.array(values, dtype=np.int64), int64)
+
+    def parameter(self, name: str, array: np.ndarray, dtype: DType) -> Ref:
+        """A named initializer."""
+        taken = self.name(name)
+        self._tensor(taken, array, dtype)
+        return Ref(taken, dtype)
+
+    def _tensor(self, name: str, array: np.ndarray, dtype: DType) -> None:
+        import onnx
+
+        proto = onnx.TensorProto(name=name, data_type=proto_type(dtype), dims=array.shape)
+        if self.data is None or array.nbytes < _EXTERNAL_BYTES:
+            proto.raw_data = array.tobytes()
+        else:
+            offset, length = self.data.add(array)
+            proto.data_location = onnx.TensorProto.EXTERNAL
+            entries = {"location": self.data.location, "offset": offset, "length": length}
+            for key, entry in entries.items():
+                proto.external_data.add(key=key, value=str(entry))
+        self.tensors[name] = proto

@@ -1,0 +1,321 @@
+"""Comparing what a model computes with what was made of it: programs and files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..ir.errors import ArgumentError, VitrifyError
+from ..tensor import Tensor, as_tensor, no_grad
+from ..tracer import flatten, unflatten
+from .difference import Difference, describe, measure
+from .program import Program, load, trace
+from .session import Session
+
+Target = Callable[..., Any] | Program | str | Path
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One output of one candidate.
+
+    Attributes:
+        output: The output's name.
+        candidate: Who computed it.
+        type: dtype and shape that the judge gave.
+        difference: How far the candidate is from the judge.
+    """
+
+    output: str
+    candidate: str
+    type: str
+    difference: Difference
+
+    @property
+    def passed(self) -> bool:
+        return not self.difference.problem
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What `compare` found. True where everything agrees; its text is a table.
+
+    Attributes:
+        judge: Who computed the expected values.
+        rows: One for each output of each candidate.
+        notes: What else a reader should know, such as a refused capture.
+    """
+
+    judge: str
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether every output of every candidate agrees."""
+        return all(row.passed for row in self.rows)
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def __add__(self, other: Report) -> Report:
+        """Both reports as one."""
+        notes = tuple(dict.fromkeys(self.notes + other.notes))
+        return Report(self.judge, self.rows + other.rows, notes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON data; infinities and NaNs are text."""
+        rows = [
+            {
+                "output": row.output,
+                "candidate": row.candidate,
+                "type": row.type,
+                "passed": row.passed,
+                **asdict(row.difference),
+            }
+            for row in self.rows
+        ]
+        return {
+            "passed": self.passed,
+            "judge": self.judge,
+            "rows": _jsonable(rows),
+            "notes": [*self.notes],
+        }
+
+    def __str__(self) -> str:
+        from tabulate import tabulate
+
+        header = ("output", "type", "candidate", "max abs", "max rel", "ULPs", "rtol", "atol", "")
+        table = []
+        for row in self.rows:
+            d = row.difference
+            numbers = (d.max_abs, d.max_rel, d.max_ulp, d.rtol, d.atol)
+            verdict = "ok" if row.passed else "FAILED"
+            table += [(row.output, row.type, row.candidate, *map(_short, numbers), verdict)]
+        right = ("left",) * 3 + ("right",) * 5 + ("left",)
+        lines = [f"expected values: {self.judge}"]
+        lines += [tabulate(table, header, "simple", colalign=right, disable_numparse=True)]
+        for row in self.rows:
+            if not row.passed:
+                lines += [f"{row.output} of {row.candidate}: {row.difference.problem}"]
+        lines += [f"note: {note}" for note in self.notes]
+        failed = sum(not row.passed for row in self.rows)
+        count = f"{len(self.rows)} comparison{'s' * (len(self.rows) != 1)}"
+        lines += [f"{failed} of {count} FAILED" if failed else f"{count}, all passed"]
+        return "\n".join(lines)
+
+
+def compare(
+    model: Target,
+    *candidates: Target,
+    inputs: Any,
+    kwargs: Mapping[str, Any] | None = None,
+    rtol: float | None = None,
+    atol: float | None = None,
+) -> Report:
+    """Run a model and what was made of it on the same inputs, and compare the results.
+
+    A function or module is run eagerly. It is also captured, and the captured program is compared
+    on the reference backend, unless a program or an archive is among the candidates.
+
+    Args:
+        model: The judge: a function, a module, a `Program` (on the reference backend), or the path
+            of an `.onnx` (in ONNX Runtime) or of a `.vt`.
+        *candidates: What is compared with it, likewise.
+        inputs: The positional arguments, as a tuple or list; a single tensor may stand alone.
+        kwargs: Keyword arguments.
+        rtol: Relative tolerance for floats; by default it depends on the dtype, see
+            `vitrify.export.difference`.
+        atol: Absolute tolerance for floats, likewise.
+
+    Raises:
+        ArgumentError: where there is nothing to compare with, or the model would be changed by
+            running it.
+        VitrifyError: where a candidate cannot be read or run on these inputs.
+
+    Example:
+        >>> report = vt.compare(net, "net.onnx", inputs=(x,))
+        >>> print(report)
+        >>> assert report.passed
+    """
+    args = (inputs,) if isinstance(inputs, Tensor | np.ndarray) else tuple(inputs)
+    args, kwargs = _mapped((args, dict(kwargs or {})), as_tensor)
+    notes: list[str] = []
+    if getattr(model, "training", False):
+        notes.append(_check_training(model))
+    runners = [_runner(target) for target in (model, *candidates)]
+    eager = callable(model) and not isinstance(model, Program)
+    if eager and not any(runner.is_program for runner in runners):
+        try:
+            program = trace(model, *args, **kwargs)
+        except VitrifyError as error:
+            notes.append(f"not compared with the reference backend, as capture is refused: {error}")
+        else:
+            runners.insert(1, _Runner("reference", _tree_results(program), True))
+    if len(runners) == 1:
+        raise ArgumentError(
+            "there is nothing to compare the model with",
+            why=notes[-1] if notes else "a program runs on the reference backend alone",
+            instead='vt.compare(model, "model.onnx", inputs=(x,))',
+        )
+    names = _unique([runner.name for runner in runners])
+    expected = runners[0].run(args, kwargs)
+    rows: list[Row] = []
+    for name, runner in zip(names[1:], runners[1:], strict=True):
+        rows += _compare_results(name, expected, runner.run(args, kwargs), rtol, atol)
+    if not rows:
+        raise ArgumentError("the model returns no tensors, so there is nothing to compare")
+    return Report(names[0], tuple(rows), tuple(notes))
+
+
+def _check_training(model: Any) -> str:
+    """A warning for a module in training mode."""
+    if any(True for _ in model.buffers()):
+        raise ArgumentError(
+            "the model is in training mode",
+            why="running it would change its buffers, such as the running means of batch norm",
+            instead="vt.compare(model.eval(), ...)",
+        )
+    return "the model is in training mode, where dropout makes results differ; use model.eval()"
+
+
+# ---------------------------------------------------------------- running
+
+
+@dataclass(frozen=True, slots=True)
+class _Results:
+    """A run's result: tensors by name, and the Python values among them, where they are known."""
+
+    tensors: dict[str, np.ndarray]
+    statics: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Runner:
+    name: str
+    run: Callable[[tuple[Any, ...], Mapping[str, Any]], _Results]
+    is_program: bool = False
+
+
+def _runner(target: Target) -> _Runner:
+    if isinstance(target, Program):
+        return _Runner("reference", _tree_results(target), True)
+    if isinstance(target, str | Path):
+        name, suffix = Path(target).name, Path(target).suffix.lower()
+        if suffix == ".onnx":
+            return _Runner(f"{name} in ONNX Runtime", _onnx_results(Session(target)))
+        if suffix == ".vt":
+            return _Runner(f"{name} by reference", _tree_results(load(target)), True)
+        raise ArgumentError(f"cannot compare {name}", instead="a file that ends in .onnx or .vt")
+    if callable(target):
+        name = getattr(target, "__name__", type(target).__name__)
+        return _Runner(f"{name}, eager", _tree_results(target))
+    raise ArgumentError(
+        f"cannot run a {type(target).__name__}",
+        instead="a function, a module, a program, or the path of an .onnx or .vt file",
+    )
+
+
+def _tree_results(function: Callable[..., Any]) -> Callable[..., _Results]:
+    def run(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Results:
+        # Copies, as the code may write to its arguments.
+        args, kwargs = _mapped((args, kwargs), lambda tensor: tensor.detach().clone())
+        with no_grad():
+            result = function(*args, **kwargs)
+        leaves: list[Any] = []
+        spec = flatten(result, _is_array, leaves)
+        arrays = iter(_array(leaf) for leaf in leaves)
+        tensors, statics = {}, {}
+        for path, leaf in spec.leaves():
+            if leaf.kind == "tensor":
+                name = path if path and not path[0].isdigit() else f"output.{path}".rstrip(".")
+                tensors[name] = next(arrays)
+            else:
+                statics[path or "output"] = leaf.value
+        return _Results(tensors, statics)
+
+    return run
+
+
+def _is_array(leaf: Any) -> bool:
+    return isinstance(leaf, Tensor | np.ndarray)
+
+
+def _array(tensor: Any) -> np.ndarray:
+    return tensor.detach().cpu().numpy() if isinstance(tensor, Tensor) else tensor
+
+
+def _mapped(tree: Any, function: Callable[[Any], Any]) -> Any:
+    """The tree with each tensor or array replaced."""
+    leaves: list[Any] = []
+    spec = flatten(tree, _is_array, leaves)
+    return unflatten(spec, iter([function(leaf) for leaf in leaves]))
+
+
+# ---------------------------------------------------------------- matching results
+
+
+def _compare_results(
+    candidate: str, expected: _Results, got: _Results, rtol: float | None, atol: float | None
+) -> list[Row]:
+    """A row for each tensor of the result, and for what is not there or is no tensor and differs.
+
+    Tensors are matched by name where both have the same names, else by order.
+    """
+    rows = []
+    names = list(expected.tensors)
+    others = names if set(names) == set(got.tensors) else list(got.tensors)
+    for k, name in enumerate(names):
+        array = expected.tensors[name]
+        if k < len(others):
+            difference = measure(array, got.tensors[others[k]], rtol, atol)
+        else:
+            difference = Difference("there is no such output")
+        rows.append(Row(name, candidate, describe(array), difference))
+    for extra in others[len(names) :]:
+        rows.append(Row(extra, candidate, "none", Difference("this output is not expected")))
+    if expected.statics is not None and got.statics is not None:
+        for path in dict.fromkeys([*expected.statics, *got.statics]):
+            wanted, found = (_static(r.statics, path) for r in (expected, got))
+            if wanted != found:
+                problem = Difference(f"it is {found}, not {wanted}")
+                rows.append(Row(path, candidate, wanted, problem))
+    return rows
+
+
+def _static(statics: Mapping[str, Any] | None, path: str) -> str:
+    return repr(statics[path]) if statics and path in statics else "no Python value"
+
+
+# ---------------------------------------------------------------- text
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """The names with a number behind those that were there before."""
+    seen: dict[str, int] = {}
+    result = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        result.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return result
+
+
+def _short(number: float | None) -> str:
+    if number is None:
+        return "-"
+    return str(number) if isinstance(number, int) else f"{number:.2g}"
+
+
+def _jsonable(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _jsonable(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_jsonable(item) for item in data]
+    if isinstance(data, float) and not math.isfinite(data):
+        return str(data)
+    return data

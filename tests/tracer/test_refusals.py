@@ -1,0 +1,167 @@
+"""What cannot be captured faithfully is refused with the user's line, the reason and the mend."""
+
+import numpy as np
+import pytest
+
+import vitrify as vt
+from vitrify import nn
+from vitrify.errors import CaptureError, VitrifyError
+
+X = vt.ones(4, 3)
+outside = vt.zeros(3)
+
+
+def branch_on_value(x):
+    if x.sum() > 0:
+        return x
+    return -x
+
+
+def branch_on_size(x):
+    return x + 1 if x.shape[0] == 4 else x
+
+
+def float_of(x):
+    return x * float(x.mean())
+
+
+def int_of(x):
+    return x * int(x[0, 0])
+
+
+def item(x):
+    return x * x.max().item() if hasattr(x, "max") else x * x.amax().item()
+
+
+def numpy_of(x):
+    return x + vt.tensor(x.numpy())
+
+
+def tolist(x):
+    return x * x.tolist()[0][0]
+
+
+def array_of(x):
+    return x + vt.tensor(np.asarray(x) * 2)
+
+
+def index_with(x):
+    return [10, 20, 30][x[0, 0].long()] * x
+
+
+def range_of(x):
+    for _ in range(x.shape[0]):
+        x = x + 1
+    return x
+
+
+def half_a_size(x):
+    return x * (x.shape[0] / 2)
+
+
+def write_to_input(x):
+    x += 1
+    return x
+
+
+def write_to_outside(x):
+    outside.add_(x[0])
+    return x
+
+
+def random_numbers(x):
+    return x + vt.rand(3)
+
+
+def wrong_reshape(x):
+    return x.reshape(3, 7)
+
+
+def backward(x):
+    (x * 2).sum().backward()
+    return x
+
+
+def dim_is_tensor(x):
+    return x.sum(vt.tensor(0))
+
+
+def returns_object(x):
+    return x, object()
+
+
+REFUSED = [value for value in list(globals().values()) if getattr(value, "__module__", "") == __name__]
+
+
+@pytest.mark.parametrize("function", REFUSED, ids=lambda f: f.__name__)
+def test_refused_with_the_users_line(function):
+    with pytest.raises(VitrifyError) as caught:
+        vt.trace(function, X, dynamic={"x": {0: "batch"}})
+    message = str(caught.value)
+    if function is not returns_object:  # it concerns the result, not a line
+        assert "test_refusals.py:" in message.splitlines()[0]
+        line = int(message.splitlines()[0].split("test_refusals.py:")[1].split(":")[0].split()[0])
+        first = function.__code__.co_firstlineno
+        assert first < line <= first + 4
+    assert len(message.splitlines()) <= 8
+    assert message.count("Traceback") == 0
+
+
+def test_the_message_names_value_reason_and_mend():
+    with pytest.raises(CaptureError) as caught:
+        vt.trace(branch_on_value, X)
+    line = branch_on_value.__code__.co_firstlineno + 1
+    assert str(caught.value).splitlines()[1:] == [
+        "    if x.sum() > 0:",
+        "  why: values exist only when the program runs; baking one in would be silently wrong",
+        "  instead: vt.where(condition, a, b)  # instead of an if",
+    ]
+    assert f"test_refusals.py:{line}: bool(tensor)" in str(caught.value)
+
+
+def test_values_of_weights_may_not_be_baked_in_either():
+    layer = nn.Linear(3, 3)
+    with pytest.raises(CaptureError, match="item"):
+        vt.trace(lambda x: x * layer.bias[0].item(), X)
+
+
+def test_batch_norm_in_training_is_refused_with_the_mend():
+    with pytest.raises(CaptureError, match=r"model.eval\(\)"):
+        vt.trace(nn.BatchNorm1d(3), X)
+
+
+def test_dropout_in_training_is_refused():
+    with pytest.raises(CaptureError, match="eval"):
+        vt.trace(nn.Dropout(0.5), X)
+    assert vt.trace(nn.Dropout(0.5).eval(), X)(X).tolist() == X.tolist()
+
+
+def test_an_error_of_the_users_own_comes_through_unchanged():
+    def broken(x):
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        vt.trace(broken, X)
+
+
+def test_a_tensor_that_outlived_its_capture_says_so():
+    leaked = []
+
+    def leak(x):
+        leaked.append(x * 2)
+        return x
+
+    vt.trace(leak, X)
+    with pytest.raises(CaptureError, match="outlived the capture"):
+        leaked[0] + 1
+    with pytest.raises(CaptureError, match="outlived the capture"):
+        leaked[0].numpy()
+    with pytest.raises(CaptureError, match="another capture"):
+        vt.trace(lambda x: x + leaked[0], X)
+
+
+def test_capture_leaves_no_trace_after_an_error():
+    with pytest.raises(CaptureError):
+        vt.trace(branch_on_value, X)
+    assert (X + 1).tolist()[0][0] == 2.0
+    assert vt.is_grad_enabled()
