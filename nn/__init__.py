@@ -21,8 +21,8 @@ from .activation import (
 )
 from .clip import clip_grad_norm_, clip_grad_value_
 from .containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
-from .conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, spread
-from .dropout import Dropout
+from .conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from .dropout import Dropout, Dropout1d, Dropout2d
 from .linear import Embedding, Flatten, Identity, Linear, Unflatten
 from .loss import (
     BCELoss,
@@ -34,12 +34,14 @@ from .loss import (
     NLLLoss,
     SmoothL1Loss,
 )
-from .module import Module, tree
+from .module import Module
 from .norm import BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, LayerNorm, RMSNorm
 from .parameter import Buffer, Parameter
 from .pool import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
     AvgPool1d,
     AvgPool2d,
     AvgPool3d,
@@ -47,4 +49,5 @@ from .pool import (
     MaxPool2d,
     MaxPool3d,
 )
-from .state import LoadResult, load, named_state
+
+__all__ = [name for name in dir() if not name.startswith("_")]

@@ -15,9 +15,6 @@ class _InPlace(Module):
         super().__init__()
         self.inplace = inplace
 
-    def _result(self, input: Tensor, output: Tensor) -> Tensor:
-        return input.copy_(output) if self.inplace else output
-
     def extra_repr(self) -> str:
         return "inplace=True" if self.inplace else ""
 
@@ -26,42 +23,42 @@ class ReLU(_InPlace):
     """max(input, 0)"""
 
     def forward(self, input: Tensor) -> Tensor:
-        return self._result(input, F.relu(input))
+        return F.relu(input, inplace=self.inplace)
 
 
 class ReLU6(_InPlace):
     """min(max(input, 0), 6)"""
 
     def forward(self, input: Tensor) -> Tensor:
-        return self._result(input, F.relu6(input))
+        return F.relu6(input, inplace=self.inplace)
 
 
 class SiLU(_InPlace):
     """input * sigmoid(input), also named swish."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return self._result(input, F.silu(input))
+        return F.silu(input, inplace=self.inplace)
 
 
 class Mish(_InPlace):
     """input * tanh(softplus(input))"""
 
     def forward(self, input: Tensor) -> Tensor:
-        return self._result(input, F.mish(input))
+        return F.mish(input, inplace=self.inplace)
 
 
 class Hardswish(_InPlace):
     """input * hardsigmoid(input)"""
 
     def forward(self, input: Tensor) -> Tensor:
-        return self._result(input, F.hardswish(input))
+        return F.hardswish(input, inplace=self.inplace)
 
 
 class Hardsigmoid(_InPlace):
     """min(max(input + 3, 0), 6) / 6"""
 
     def forward(self, input: Tensor) -> Tensor:
-        return self._result(input, F.hardsigmoid(input))
+        return F.hardsigmoid(input, inplace=self.inplace)
 
 
 class LeakyReLU(_InPlace):
@@ -72,7 +69,7 @@ class LeakyReLU(_InPlace):
         self.negative_slope = negative_slope
 
     def forward(self, input: Tensor) -> Tensor:
-        return self._result(input, F.leaky_relu(input, self.negative_slope))
+        return F.leaky_relu(input, self.negative_slope, inplace=self.inplace)
 
     def extra_repr(self) -> str:
         return f"negative_slope={self.negative_slope}" + (", inplace=True" if self.inplace else "")
@@ -86,7 +83,7 @@ class ELU(_InPlace):
         self.alpha = alpha
 
     def forward(self, input: Tensor) -> Tensor:
-        return self._result(input, F.elu(input, self.alpha))
+        return F.elu(input, self.alpha, inplace=self.inplace)
 
     def extra_repr(self) -> str:
         return f"alpha={self.alpha}" + (", inplace=True" if self.inplace else "")
@@ -103,7 +100,7 @@ class Hardtanh(_InPlace):
         self.max_val = max_val
 
     def forward(self, input: Tensor) -> Tensor:
-        return self._result(input, F.hardtanh(input, self.min_val, self.max_val))
+        return F.hardtanh(input, self.min_val, self.max_val, inplace=self.inplace)
 
     def extra_repr(self) -> str:
         text = f"min_val={self.min_val}, max_val={self.max_val}"

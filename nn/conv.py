@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..ir.errors import ArgumentError, ShapeError
@@ -32,6 +32,7 @@ class _Conv(Module):
     """What all convolutions share: options, parameters and their text."""
 
     ndim: int
+    function: Callable[..., Tensor]
     transposed = False
 
     def _setup(
@@ -55,9 +56,10 @@ class _Conv(Module):
             )
         if isinstance(padding, str) and padding not in ("valid", "same"):
             raise ArgumentError(f"padding must be sizes, 'valid' or 'same', got {padding!r}")
-        if padding_mode != "zeros":
+        modes = ("zeros",) if self.transposed else ("zeros", "reflect", "replicate", "circular")
+        if padding_mode not in modes:
             raise ArgumentError(
-                f"padding_mode {padding_mode!r} is not known", instead="padding_mode='zeros'"
+                f"padding_mode must be {' or '.join(map(repr, modes))}, got {padding_mode!r}"
             )
         self.in_channels = in_channels
         self.out_channels = out_channels
@@ -101,6 +103,8 @@ class _Conv(Module):
             parts.append(f"groups={self.groups}")
         if self.bias is None:
             parts.append("bias=False")
+        if self.padding_mode != "zeros":
+            parts.append(f"padding_mode={self.padding_mode}")
         return ", ".join(parts)
 
 
@@ -125,6 +129,26 @@ class _Forward(_Conv):
             padding_mode, device, dtype,
         )  # fmt: skip
 
+    def _margins(self) -> list[int]:
+        """The padding as `F.pad` takes it: pairs, last dim first."""
+        margins: list[int] = []
+        for k in reversed(range(self.ndim)):
+            if self.padding == "same":  # an odd one goes to the end
+                both = self.dilation[k] * (self.kernel_size[k] - 1)
+                margins += [both // 2, both - both // 2]
+            else:
+                each = 0 if isinstance(self.padding, str) else self.padding[k]
+                margins += [each, each]
+        return margins
+
+    def forward(self, input: Tensor) -> Tensor:
+        padding = self.padding
+        if self.padding_mode != "zeros":
+            input, padding = F.pad(input, self._margins(), mode=self.padding_mode), 0
+        return self.function(
+            input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
+        )
+
 
 class Conv1d(_Forward):
     """Convolution (cross-correlation) of (batch, in_channels, length), or of one sample.
@@ -134,43 +158,31 @@ class Conv1d(_Forward):
         out_channels: Channels of the output.
         kernel_size: Size of the window.
         stride: Step of the window.
-        padding: Zeros added at both ends; `"same"` keeps the size, `"valid"` adds none.
+        padding: How much is added at both ends; `"same"` keeps the size, `"valid"` adds none.
         dilation: Distance between the window's elements.
         groups: Into how many independent parts the channels are split.
         bias: Whether something is added to each output channel.
-        padding_mode: Only `"zeros"`.
+        padding_mode: `"zeros"`, `"reflect"`, `"replicate"` or `"circular"`.
         device: Where the parameters are to live.
         dtype: Their dtype, by default float32.
     """
 
     ndim = 1
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.conv1d(
-            input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
-        )
+    function = staticmethod(F.conv1d)
 
 
 class Conv2d(_Forward):
     """Convolution of (batch, in_channels, height, width); arguments as for `Conv1d`."""
 
     ndim = 2
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.conv2d(
-            input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
-        )
+    function = staticmethod(F.conv2d)
 
 
 class Conv3d(_Forward):
     """Convolution of (batch, in_channels, depth, height, width); arguments as for `Conv1d`."""
 
     ndim = 3
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.conv3d(
-            input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
-        )
+    function = staticmethod(F.conv3d)
 
 
 class _Transposed(_Conv):
@@ -217,6 +229,12 @@ class _Transposed(_Conv):
             extra.append(added)
         return tuple(extra)
 
+    def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
+        return self.function(
+            input, self.weight, self.bias, self.stride, self.padding,
+            self._output_padding(input, output_size), self.groups, self.dilation,
+        )  # fmt: skip
+
 
 class ConvTranspose1d(_Transposed):
     """The transpose of a `Conv1d` as a linear map, often used to make signals larger.
@@ -237,21 +255,18 @@ class ConvTranspose1d(_Transposed):
     """
 
     ndim = 1
-
-    def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
-        return F.conv_transpose1d(
-            input, self.weight, self.bias, self.stride, self.padding,
-            self._output_padding(input, output_size), self.groups, self.dilation,
-        )  # fmt: skip
+    function = staticmethod(F.conv_transpose1d)
 
 
 class ConvTranspose2d(_Transposed):
     """The transpose of a `Conv2d`; arguments as for `ConvTranspose1d`."""
 
     ndim = 2
+    function = staticmethod(F.conv_transpose2d)
 
-    def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
-        return F.conv_transpose2d(
-            input, self.weight, self.bias, self.stride, self.padding,
-            self._output_padding(input, output_size), self.groups, self.dilation,
-        )  # fmt: skip
+
+class ConvTranspose3d(_Transposed):
+    """The transpose of a `Conv3d`; arguments as for `ConvTranspose1d`."""
+
+    ndim = 3
+    function = staticmethod(F.conv_transpose3d)

@@ -9,6 +9,7 @@ from .. import ops
 from ..ir.errors import ArgumentError
 from ..ir.types import DType, float32
 from ..tensor import Tensor, empty
+from . import functional as F
 from . import init
 from .module import Module
 from .parameter import Parameter
@@ -104,11 +105,7 @@ class Embedding(Module):
             init.zeros_(self.weight.detach()[self.padding_idx])
 
     def forward(self, input: Tensor) -> Tensor:
-        rows = ops.embedding(input, self.weight)
-        if self.padding_idx is None:
-            return rows
-        padding = ops.unsqueeze(input == self.padding_idx, -1)
-        return ops.where(padding, rows.detach(), rows)
+        return F.embedding(input, self.weight, self.padding_idx)
 
     def extra_repr(self) -> str:
         text = f"{self.num_embeddings}, {self.embedding_dim}"

@@ -441,7 +441,7 @@ def _convert(module: Module, dtype: DType | None, where: Any) -> None:
             if wanted in (None, tensor.dtype) and target in (None, tensor.device):
                 continue
             current().refuse("converting a module", tensor, "convert it before the capture")
-            tensor._data = Tensor.to(tensor, dtype=wanted, device=target)._data
+            tensor.data = Tensor.to(tensor, dtype=wanted, device=target)
             tensor._version[0] += 1  # what was saved for gradients is stale
             if tensor.grad is not None:
                 tensor.grad = tensor.grad.to(dtype=wanted, device=target)

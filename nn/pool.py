@@ -162,3 +162,15 @@ class AdaptiveAvgPool2d(_AdaptivePool):
     """
 
     function = staticmethod(F.adaptive_avg_pool2d)
+
+
+class AdaptiveMaxPool1d(_AdaptivePool):
+    """The largest elements of as many windows as make an output of size `output_size`."""
+
+    function = staticmethod(F.adaptive_max_pool1d)
+
+
+class AdaptiveMaxPool2d(_AdaptivePool):
+    """The largest elements of windows that make an output of size `output_size`."""
+
+    function = staticmethod(F.adaptive_max_pool2d)

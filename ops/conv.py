@@ -11,6 +11,7 @@ of `padding` is the pair (before, after).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import product as cartesian
 from typing import Any
@@ -132,11 +133,26 @@ def padded(xp: Any, x: Any, padding: Pairs, fill: Any = 0) -> Any:
     if not any(a or b for a, b in padding):
         return x
     lead = x.shape[: -len(padding)]
+    out = xp.full((*lead, *_grown(x, padding)), fill, x.dtype)
+    out[(..., *_inner(x, padding))] = x
+    return out
+
+
+def _grown(x: Any, padding: Pairs) -> Sizes:
     sizes = x.shape[-len(padding) :]
-    shape = [n + a + b for n, (a, b) in zip(sizes, padding, strict=True)]
-    out = xp.full((*lead, *shape), fill, x.dtype) if fill else xp.zeros((*lead, *shape), x.dtype)
-    inner = (slice(a, a + n) for n, (a, _) in zip(sizes, padding, strict=True))
-    out[(..., *inner)] = x
+    return tuple(n + a + b for n, (a, b) in zip(sizes, padding, strict=True))
+
+
+def _inner(x: Any, padding: Pairs) -> tuple[slice, ...]:
+    sizes = x.shape[-len(padding) :]
+    return tuple(slice(a, a + n) for n, (a, _) in zip(sizes, padding, strict=True))
+
+
+def _channels_last(xp: Any, x: Any, padding: Pairs) -> Any:
+    """`padded(x)` with the channels next to each other in memory."""
+    out = xp.zeros((x.shape[0], *_grown(x, padding), x.shape[1]), x.dtype)
+    out = xp.moveaxis(out, -1, 1)
+    out[(..., *_inner(x, padding))] = x
     return out
 
 
@@ -173,6 +189,18 @@ def _blocks(batch: int, each: int) -> list[slice]:
     return [slice(k, k + step) for k in range(0, batch, step)]
 
 
+def _prefers_rows(channels: int, kernel: Sizes, groups: int, sizes: Sizes) -> bool:
+    """Whether patches are copied in longer runs with the channels last, as rows of a matrix."""
+    return groups == 1 and math.prod(kernel) > 1 and channels * kernel[-1] > 2 * sizes[-1]
+
+
+def _rows(xp: Any, x: Any, padding: Pairs, kernel: Sizes, stride: Sizes, dilation: Sizes) -> Any:
+    """A view (batch, *count, *kernel, channels) of all windows of the padded input."""
+    patches = windows(xp, _channels_last(xp, x, padding), kernel, stride, dilation)
+    n = len(kernel)
+    return patches.transpose(0, *range(2 + n, 2 + 2 * n), *range(2, 2 + n), 1)
+
+
 def _eager_conv(
     xp: Any,
     x: Any,
@@ -185,19 +213,29 @@ def _eager_conv(
 ) -> Any:
     dtype, kernel = x.dtype, weight.shape[2:]
     x, weight = _wide(x), _wide(weight)
+    batch, outputs, columns = x.shape[0], weight.shape[0], math.prod(weight.shape[1:])
+    if _prefers_rows(x.shape[1], kernel, groups, x.shape[2:]):
+        rows = _rows(xp, x, padding, kernel, stride, dilation)
+        count = rows.shape[1 : 1 + len(kernel)]
+        matrix = xp.moveaxis(weight, 1, -1).reshape(outputs, columns).T
+        out = xp.empty((batch, outputs, *count), x.dtype)
+        for part in _blocks(batch, columns * math.prod(count)):
+            product = rows[part].reshape(-1, columns) @ matrix
+            if bias is not None:
+                product += _wide(bias)
+            out[part] = xp.moveaxis(product.reshape(-1, *count, outputs), -1, 1)
+        return out.astype(dtype, copy=False)
     patches = windows(xp, padded(xp, x, padding), kernel, stride, dilation)
     count = patches.shape[2 + len(kernel) :]
-    batch, length = x.shape[0], int(np.prod(count))
-    matrix = weight.reshape(groups, weight.shape[0] // groups, -1)
+    length = math.prod(count)
+    matrix = weight.reshape(groups, outputs // groups, columns)
     out = xp.empty((batch, *matrix.shape[:2], length), x.dtype)
-    offsets = None if bias is None else _wide(bias).reshape(*matrix.shape[:2], 1)
-    for part in _blocks(batch, x.shape[1] * int(np.prod(kernel)) * length):
+    for part in _blocks(batch, groups * columns * length):
         block = patches[part]
-        block = block.reshape(len(block), groups, matrix.shape[2], length)
-        xp.matmul(matrix, block, out=out[part])
-        if offsets is not None:
-            out[part] += offsets
-    return out.reshape(batch, weight.shape[0], *count).astype(dtype, copy=False)
+        xp.matmul(matrix, block.reshape(len(block), groups, columns, length), out=out[part])
+        if bias is not None:
+            out[part] += _wide(bias).reshape(*matrix.shape[:2], 1)
+    return out.reshape(batch, outputs, *count).astype(dtype, copy=False)
 
 
 def _eager_conv_transpose(
@@ -212,15 +250,19 @@ def _eager_conv_transpose(
     groups: int,
 ) -> Any:
     dtype, kernel = y.dtype, weight.shape[2:]
+    if max(stride) == 1 and max(output_padding) == 0:
+        spans = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
+        if all(max(pair) <= span for pair, span in zip(padding, spans, strict=True)):
+            return _by_turned_kernel(xp, y, weight, bias, spans, padding, dilation, groups)
     y, weight = _wide(y), _wide(weight)
     batch, count = y.shape[0], y.shape[2:]
-    channels, length = weight.shape[1] * groups, int(np.prod(count))
+    channels, length = weight.shape[1] * groups, math.prod(count)
     matrix = weight.reshape(groups, weight.shape[0] // groups, -1).swapaxes(1, 2)
     columns = y.reshape(batch, groups, -1, length)
     sizes = transposed_sizes(count, kernel, stride, padding, output_padding, dilation)
     grown = [n + a + b for n, (a, b) in zip(sizes, padding, strict=True)]
     out = xp.zeros((batch, channels, *grown), y.dtype)
-    for part in _blocks(batch, channels * int(np.prod(kernel)) * length):
+    for part in _blocks(batch, channels * math.prod(kernel) * length):
         patches = xp.matmul(matrix, columns[part])
         patches = patches.reshape(-1, channels, *kernel, *count)
         target = out[part]
@@ -235,6 +277,25 @@ def _eager_conv_transpose(
     return out.astype(dtype, copy=False)
 
 
+def _by_turned_kernel(
+    xp: Any,
+    y: Any,
+    weight: Any,
+    bias: Any,
+    spans: Sequence[int],
+    padding: Pairs,
+    dilation: Sizes,
+    groups: int,
+) -> Any:
+    """A transposed convolution of stride 1 is a convolution with the kernel turned round."""
+    kernel = weight.shape[2:]
+    turned = weight.reshape(groups, weight.shape[0] // groups, *weight.shape[1:])
+    turned = xp.flip(turned, tuple(range(3, turned.ndim))).swapaxes(1, 2)
+    turned = turned.reshape(groups * weight.shape[1], -1, *kernel)
+    pairs = tuple((s - a, s - b) for s, (a, b) in zip(spans, padding, strict=True))
+    return _eager_conv(xp, y, turned, bias, (1,) * len(kernel), pairs, dilation, groups)
+
+
 def _eager_conv_weight_grad(
     xp: Any,
     x: Any,
@@ -247,21 +308,33 @@ def _eager_conv_weight_grad(
 ) -> Any:
     dtype = x.dtype
     x, y = _wide(x), _wide(y)
-    patches = windows(xp, padded(xp, x, padding), kernel, stride, dilation)
-    if patches.shape[2 + len(kernel) :] != y.shape[2:]:
-        raise ValueError("the output's gradient has the wrong shape")
     batch, channels, outputs = x.shape[0], x.shape[1], y.shape[1]
+    columns, length = channels // groups * math.prod(kernel), math.prod(y.shape[2:])
+    if _prefers_rows(channels, kernel, groups, x.shape[2:]):
+        rows = _rows(xp, x, padding, kernel, stride, dilation)
+        _check_count(rows.shape[1 : 1 + len(kernel)], y)
+        out = xp.zeros((outputs, columns), x.dtype)
+        y = xp.moveaxis(y, 1, -1)
+        for part in _blocks(batch, columns * length):
+            out += y[part].reshape(-1, outputs).T @ rows[part].reshape(-1, columns)
+        return xp.moveaxis(out.reshape(outputs, *kernel, channels), -1, 1).astype(dtype)
+    patches = windows(xp, padded(xp, x, padding), kernel, stride, dilation)
+    _check_count(patches.shape[2 + len(kernel) :], y)
     # The channels in front: then each group is one product that sums over batch and positions.
     patches = xp.moveaxis(patches, 0, 1 + len(kernel))
     y = xp.moveaxis(y, 0, 1)
-    columns = channels // groups * int(np.prod(kernel))
     out = xp.zeros((groups, outputs // groups, columns), x.dtype)
     whole = (slice(None),) * (1 + len(kernel))
-    for part in _blocks(batch, columns * groups * int(np.prod(y.shape[2:]))):
+    for part in _blocks(batch, columns * groups * length):
         left = y[:, part].reshape(groups, outputs // groups, -1)
         right = patches[(*whole, part)].reshape(groups, columns, -1)
         out += xp.matmul(left, right.swapaxes(1, 2))
     return out.reshape(outputs, channels // groups, *kernel).astype(dtype, copy=False)
+
+
+def _check_count(count: Sizes, y: Any) -> None:
+    if count != y.shape[2:]:
+        raise ValueError(f"an output of {y.shape[2:]} where the windows are {count}")
 
 
 # ---------------------------------------------------------------- the convolution

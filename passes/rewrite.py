@@ -93,20 +93,17 @@ class PatternInterpreter:
     computes = False
 
     def bind(self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-        given = op.__signature__.bind(*args, **kwargs).arguments
-        tensors, variadic = tensor_parameters(op.__signature__)
+        signature = op.__signature__
+        attrs = dict(signature.bind(*args, **kwargs).arguments)
+        tensors, variadic = tensor_parameters(signature)
         inputs: list[Any] = []
         for name in tensors:
-            operand = given.pop(name, None)
+            operand = attrs.pop(name, None)
             inputs.extend(operand if variadic and name == tensors[-1] else (operand,))
         for operand in inputs:
             if not isinstance(operand, Variable | Call | bool | int | float | None):
                 raise ArgumentError(f"{operand!r} cannot stand for a tensor in a pattern")
-        for name, attr in given.items():
-            kind = op.__signature__.parameters[name].kind
-            if kind is inspect.Parameter.VAR_POSITIONAL and len(attr) == 1:
-                given[name] = attr[0]
-        return self.apply(op, inputs, given)
+        return self.apply(op, inputs, _attributes(attrs, signature))
 
     def apply(self, op: Op, tensors: Sequence[Any], attrs: Attrs) -> Call:
         return Call(op, tuple(tensors), attrs)
@@ -128,6 +125,21 @@ class PatternInterpreter:
 
     def _only_calls(self) -> NoReturn:
         raise ArgumentError("a pattern is made of op calls alone")
+
+
+def _attributes(given: dict[str, Any], signature: inspect.Signature) -> dict[str, Any]:
+    """Arguments that are no tensors, by attribute: `f(x, *sizes, shape=None)` has one, `shape`."""
+    attrs: dict[str, Any] = {}
+    names = [*signature.parameters, ""]
+    for name, value in given.items():
+        kind = signature.parameters[name].kind
+        if kind is inspect.Parameter.VAR_KEYWORD:
+            attrs.update(value)
+        elif kind is inspect.Parameter.VAR_POSITIONAL:
+            attrs[names[names.index(name) + 1] or name] = value[0] if len(value) == 1 else value
+        else:
+            attrs[name] = value
+    return attrs
 
 
 @dataclass(frozen=True, slots=True)

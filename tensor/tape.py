@@ -243,6 +243,16 @@ _write = Op(
 )
 
 
+def keep_saved(function: GradFn, target: Tensor) -> None:
+    """Copy what `function` has saved of `target`, which its own result is about to overwrite."""
+    for k, saved in enumerate(function.saved):
+        if saved is not None and saved[0]._version is target._version:
+            copy = saved[0]._alias()
+            copy._fill(copy._data.copy())
+            copy._grad_fn, copy._index = saved[0]._grad_fn, saved[0]._index
+            function.saved[k] = (copy, 0)
+
+
 def rebase(target: Tensor, value: Tensor) -> None:
     """Let `target` take over the history of `value`, about to be written to it.
 

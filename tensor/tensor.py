@@ -24,14 +24,17 @@ from .autograd import backward
 from .conversion import Conversions
 from .device import CPU, Device, device, device_of, transfer
 from .display import show
-from .tape import Edge, GradFn, refresh
+from .tape import Edge, GradFn, keep_saved, refresh
 
 
 def _in_place(function: Any) -> Any:
     """The in-place form of `function`: the result is written into the first argument."""
 
     def write(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return current().write(self, function(self, *args, **kwargs))
+        value = function(self, *args, **kwargs)
+        if value._grad_fn is not None:
+            keep_saved(value._grad_fn, self)
+        return current().write(self, value)
 
     write.__name__ = f"{getattr(function, '__name__', 'op')}_"
     write.__doc__ = f"`{function.__name__}`, written into this tensor, which is returned."
@@ -374,8 +377,7 @@ class Tensor(Conversions):
     __rmod__ = _reflected(ops.remainder)
     __pow__ = _operator(ops.pow)
     __rpow__ = _reflected(ops.pow)
-    __matmul__ = _operator(ops.matmul)
-    __rmatmul__ = _reflected(ops.matmul)
+    __matmul__ = ops.matmul
     __neg__ = ops.neg
     __abs__ = ops.abs
     __invert__ = ops.bitwise_not

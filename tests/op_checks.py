@@ -186,6 +186,14 @@ class Bound:
     outputs: list[vt.Tensor]
 
 
+def canonical_call(
+    op: Op, inputs: Sequence[Any], attrs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call in canonical form: by name, as PyTorch may have others between."""
+    names = [p.name for p in op.__signature__.parameters.values() if "Tensor" in p.annotation]
+    return (), dict(zip(names, op.arrange(inputs), strict=True)) | attrs
+
+
 class Spy:
     """The eager interpreter, with a record of the op calls that reach it."""
 
@@ -197,7 +205,7 @@ class Spy:
 
     def bind(self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         inputs, attrs = op.canonical(*args, **kwargs)
-        result = self.eager.bind(op, tuple(op.arrange(inputs)), attrs)
+        result = self.eager.bind(op, *canonical_call(op, inputs, attrs))
         self.calls.append(Bound(op, inputs, attrs, results(result)))
         return result
 
@@ -247,7 +255,7 @@ class Weighted:
         return [vt.tensor(a, requires_grad=k in self.wanted) for k, a in enumerate(arrays)]
 
     def value(self, tensors: Sequence[vt.Tensor]) -> vt.Tensor:
-        outputs = [y for y in results(self.call.apply(self.row, tensors))]
+        outputs = results(self.call.apply(self.row, tensors))
         return _weighted_sum([y for y in outputs if y.dtype.is_floating_point])
 
     def gradients(self, tensors: Sequence[vt.Tensor]) -> list[vt.Tensor | None]:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from op_checks import ANY, BOOL, FLOAT, INT, NUMERIC, Call, Row, T, const, ids, mask
 from op_references import (
-    EXTRA,
     amax,
     amin,
     cat,
@@ -27,6 +26,7 @@ from op_references import (
     sum_to,
     triangle,
 )
+from op_samples_nn import NN
 from scipy import special
 
 import vitrify as vt
@@ -654,5 +654,5 @@ LINALG = [
 ]
 
 ROWS: tuple[Row, ...] = (
-    *UNARY, *BINARY, *REDUCE, *SHAPE, *CREATE, *INDEX, *LINALG, *EXTRA,
+    *UNARY, *BINARY, *REDUCE, *SHAPE, *CREATE, *INDEX, *LINALG, *NN,
 )  # fmt: skip

@@ -33,7 +33,7 @@ def _(b: Writer, node: Node, x: Ref, values: Ref, *indices: Ref) -> Ref:
     rest = [size for d, size in enumerate(shape) if d not in dims]
     at = dims[0] if dims == tuple(range(dims[0], dims[-1] + 1)) else 0
     target = (*rest[:at], *picked, *rest[at:])
-    values = expand(b, b.sizes, values, shape_of(node, 1), target)
+    values = expand(b, values, shape_of(node, 1), target)
     order = _in_front(dims, len(shape))
     written = b.op(
         "ScatterND",
@@ -49,7 +49,7 @@ def _places(b: Writer, indices: Sequence[Ref], shapes: Sequence[Shape]) -> Ref:
     """The indices, broadcast together, side by side in a new last dim."""
     together = broadcast_shapes(*shapes)
     columns = [
-        b.op("Unsqueeze", expand(b, b.sizes, b.cast(i, int64), shape, together), b.ints([-1]))
+        b.op("Unsqueeze", expand(b, b.cast(i, int64), shape, together), b.ints([-1]))
         for i, shape in zip(indices, shapes, strict=True)
     ]
     return b.op("Concat", *columns, axis=-1) if len(columns) > 1 else columns[0]

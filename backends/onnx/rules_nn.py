@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ...ir.dims import Dim, bounds, product, same
+from ...ir.dims import Dim, product, same
 from ...ir.graph import Node
-from ...ir.types import bool_, float64, int64
+from ...ir.types import float64, int64
 from .registry import Declined, Simple, rule, table
-from .rules_shape import shape_of
-from .writer import Ref, Writer, proto_type
+from .rules_shape import expand, shape_of
+from .writer import Ref, Writer
 
 table(
     {
@@ -123,9 +123,7 @@ def _pool_attrs(node: Node) -> dict[str, list[int] | None]:
     if attrs["ceil_mode"]:
         counts = node.output.type.shape[2:]
         if any(isinstance(n, Dim) for n in (*sizes, *counts)):
-            raise Declined(
-                "what ceil_mode adds depends on a symbolic size", "use ceil_mode=False"
-            )
+            raise Declined("ceil_mode", "use ceil_mode=False")
         axes = zip(sizes, counts, attrs["kernel_size"], attrs["stride"], dilation, strict=True)
         pairs = [
             (p, max(p, (c - 1) * s + d * (k - 1) + 1 - n - p))
@@ -182,39 +180,34 @@ def _(
 
 @rule("layer_norm")
 def _(b: Writer, node: Node, x: Ref, weight: Ref | None, bias: Ref | None) -> Ref:
-    sizes = node.attrs["normalized_shape"]
-    scale = weight
-    if scale is None:
-        if any(isinstance(size, Dim) for size in sizes):
-            raise Declined("LayerNormalization needs weights, their size is symbolic")
-        scale = b.constant([1.0], x.dtype)
-        scale = b.op("Expand", scale, b.ints(sizes)) if product(sizes) > 4096 else b.ones(sizes, x)
+    scale = weight or b.constant([1.0], x.dtype)
     inputs = [x, scale] if bias is None else [x, scale, bias]
-    attrs = {"axis": -len(sizes), "epsilon": node.attrs["eps"]}
-    return b.op("LayerNormalization", *inputs, **attrs)
+    axis = -len(node.attrs["normalized_shape"])
+    return b.op("LayerNormalization", *inputs, axis=axis, epsilon=node.attrs["eps"])
 
 
 @rule("rms_norm", since=23)
 def _(b: Writer, node: Node, x: Ref, weight: Ref | None) -> Ref:
-    sizes = node.attrs["normalized_shape"]
-    scale = weight or b.constant(1.0, x.dtype)
-    attrs = {"axis": -len(sizes), "epsilon": node.attrs["eps"]}
-    return b.op("RMSNormalization", x, scale, **attrs)
+    scale = weight or b.constant([1.0], x.dtype)
+    axis = -len(node.attrs["normalized_shape"])
+    return b.op("RMSNormalization", x, scale, axis=axis, epsilon=node.attrs["eps"])
 
 
 # ---------------------------------------------------------------- attention
 
 
-@rule("scaled_dot_product_attention", since=23, until=24)
-def _(b: Writer, node: Node, q: Ref, k: Ref, v: Ref, mask: Ref | None) -> Ref:
-    shapes = [shape_of(node, i) for i in range(3)]
-    if any(len(shape) != 4 for shape in shapes) or x_is_double(q):
-        raise Declined("Attention is for (batch, heads, length, features) in float16 or float32")
-    return q
-
-
-def x_is_double(x: Ref) -> bool:
-    return x.dtype is float64
-
-
-__all__ = ["bool_", "bounds", "proto_type"]
+@rule("scaled_dot_product_attention", since=23, until=24)  # ONNX Runtime has no later kernel
+def _(b: Writer, node: Node, query: Ref, key: Ref, value: Ref, mask: Ref | None) -> Ref:
+    q, k, v = (shape_of(node, n) for n in range(3))
+    if not len(q) == len(k) == len(v) == 4 or not same(q[0], k[0]) or not same(k[0], v[0]):
+        raise Declined("Attention takes (batch, heads, length, features)")
+    if not node.attrs["enable_gqa"] and not (same(q[1], k[1]) and same(k[1], v[1])):
+        raise Declined("Attention does not broadcast heads")
+    if mask is not None:
+        shape = shape_of(node, 3)
+        if len(shape) < 2:
+            raise Declined("the mask of Attention has two dims or more")
+        mask = expand(b, mask, shape, (*shape[:-2], q[2], k[2]))
+    causal = int(node.attrs["is_causal"]) or None
+    inputs = [query, key, value] if mask is None else [query, key, value, mask]
+    return b.op("Attention", *inputs, scale=node.attrs["scale"], is_causal=causal)

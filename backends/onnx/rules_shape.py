@@ -10,9 +10,9 @@ import numpy as np
 from ...ir.dims import Dim, Size, bounds, product, same, same_shape
 from ...ir.graph import Node
 from ...ir.types import Shape, bool_, float64, int64
+from ...ops.arrays import numpy_dtype
 from .registry import Simple, rule, table
-from .sizes import Sizes
-from .writer import Ref, Writer, proto_type
+from .writer import Ref, Writer, tensor_proto
 
 table({"cat": Simple("Concat", attrs={"dim": "axis"})})
 
@@ -30,7 +30,7 @@ def shape_of(node: Node, k: int = 0) -> Shape:
 # ---------------------------------------------------------------- reshape
 
 
-def reshape(b: Writer, sizes: Sizes, x: Ref, shape: Shape, target: Shape) -> Ref:
+def reshape(b: Writer, x: Ref, shape: Shape, target: Shape) -> Ref:
     """Reshape without arithmetic on sizes where 0 (this dim as it is) and -1 (the rest) do."""
     if same_shape(shape, target):
         return x
@@ -47,7 +47,7 @@ def reshape(b: Writer, sizes: Sizes, x: Ref, shape: Shape, target: Shape) -> Ref
     known = all(n is not None and n > 0 for n, left in zip(low, is_open, strict=True) if not left)
     if sum(is_open) > 1 or not (known or not any(is_open)) or any(same(n, 0) for n in target):
         literal = any(n is None or n < 1 for n in low)
-        return b.op("Reshape", x, sizes.vector(target), allowzero=1 if literal else None)
+        return b.op("Reshape", x, b.sizes.vector(target), allowzero=1 if literal else None)
     entries = [
         0 if keep else -1 if left else size
         for size, keep, left in zip(target, kept, is_open, strict=True)
@@ -57,7 +57,7 @@ def reshape(b: Writer, sizes: Sizes, x: Ref, shape: Shape, target: Shape) -> Ref
 
 @rule("reshape")
 def _(b: Writer, node: Node, x: Ref) -> Ref:
-    return reshape(b, b.sizes, x, shape_of(node), node.attrs["shape"])
+    return reshape(b, x, shape_of(node), node.attrs["shape"])
 
 
 @rule("squeeze")
@@ -86,7 +86,7 @@ def permute(b: Writer, x: Ref, dims: Sequence[int]) -> Ref:
 # ---------------------------------------------------------------- expand
 
 
-def expand(b: Writer, sizes: Sizes, x: Ref, shape: Shape, target: Shape) -> Ref:
+def expand(b: Writer, x: Ref, shape: Shape, target: Shape) -> Ref:
     """Broadcast to `target`; dims that stay are written as 1, which keeps them."""
     if same_shape(shape, target):
         return x
@@ -94,12 +94,12 @@ def expand(b: Writer, sizes: Sizes, x: Ref, shape: Shape, target: Shape) -> Ref:
     wanted = [
         1 if k >= lead and same(size, shape[k - lead]) else size for k, size in enumerate(target)
     ]
-    return b.op("Expand", x, sizes.vector(wanted))
+    return b.op("Expand", x, b.sizes.vector(wanted))
 
 
 @rule("expand")
 def _(b: Writer, node: Node, x: Ref) -> Ref:
-    return expand(b, b.sizes, x, shape_of(node), node.attrs["shape"])
+    return expand(b, x, shape_of(node), node.attrs["shape"])
 
 
 @rule("sum_to")
@@ -201,7 +201,7 @@ def _(b: Writer, node: Node) -> Ref:
         return b.op("Expand", b.cast(b.sizes.scalar(fill), dtype), b.sizes.vector(shape))
     if (array := _stored(node)) is not None:
         return b.constant(array, dtype)
-    value = b.tensor(np.array([fill]), dtype)
+    value = tensor_proto(np.array([fill], numpy_dtype(dtype)), dtype)
     (name,) = b.node("ConstantOfShape", [b.sizes.vector(shape)], 1, {"value": value})
     return Ref(name, dtype)
 

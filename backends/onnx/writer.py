@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from ...ir.types import DType, int64
 from ...ops.arrays import numpy_dtype
 from .kernels import accumulator, carrier
 from .registry import Declined
+
+if TYPE_CHECKING:
+    from .sizes import Sizes
 
 # Names in onnx.TensorProto where they are not our names in capitals.
 _PROTO_NAMES = {"float32": "FLOAT", "float64": "DOUBLE"}
@@ -27,6 +30,14 @@ def proto_type(dtype: DType) -> int:
     import onnx
 
     return getattr(onnx.TensorProto, _PROTO_NAMES.get(dtype.name, dtype.name.upper()))
+
+
+def tensor_proto(array: np.ndarray, dtype: DType) -> Any:
+    """An array as ONNX stores it: little endian, bool as bytes."""
+    import onnx
+
+    data = np.ascontiguousarray(array).tobytes()
+    return onnx.TensorProto(data_type=proto_type(dtype), dims=array.shape, raw_data=data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +84,10 @@ class Writer:
     Attributes:
         nodes: The nodes so far, in order.
         tensors: The initializers so far, by name.
+        sizes: Computes symbolic sizes.
     """
+
+    sizes: Sizes
 
     def __init__(self, opset: int, data: DataFile | None = None) -> None:
         self.opset = opset
@@ -214,10 +228,11 @@ class Writer:
     def _tensor(self, name: str, array: np.ndarray, dtype: DType) -> None:
         import onnx
 
-        proto = onnx.TensorProto(name=name, data_type=proto_type(dtype), dims=array.shape)
         if self.data is None or array.nbytes < _EXTERNAL_BYTES:
-            proto.raw_data = array.tobytes()
+            proto = tensor_proto(array, dtype)
+            proto.name = name
         else:
+            proto = onnx.TensorProto(name=name, data_type=proto_type(dtype), dims=array.shape)
             offset, length = self.data.add(array)
             proto.data_location = onnx.TensorProto.EXTERNAL
             entries = {"location": self.data.location, "offset": offset, "length": length}
