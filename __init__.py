@@ -8,7 +8,7 @@
 
 from . import errors, export, ir, nn, optim
 from .errors import VitrifyError
-from .export import Program, load, trace
+from .export import Program, Report, compare, load, run, trace
 from .ir.dims import symbol as dim
 from .ir.types import (
     DType,
@@ -26,24 +26,31 @@ from .ir.types import (
     uint64,
 )
 from .ir.types import bool_ as bool
+from .ir.version import VERSION as __version__
 from .ops import *
 from .tensor import (
     Device,
     Generator,
     Tensor,
+    arange,
     as_tensor,
     bernoulli,
     device,
     empty,
+    empty_like,
     enable_grad,
+    eye,
     from_dlpack,
     from_numpy,
     full,
+    full_like,
     grad,
     is_grad_enabled,
+    linspace,
     manual_seed,
     no_grad,
     ones,
+    ones_like,
     rand,
     rand_like,
     randint,
@@ -53,6 +60,5 @@ from .tensor import (
     set_grad_enabled,
     tensor,
     zeros,
+    zeros_like,
 )
-
-__version__ = "0.1.0"

@@ -1,5 +1,8 @@
-"""Programs, and the files they are written to and read from."""
+"""Programs, the files they are written to and read from, and the proof that they agree."""
 
+from .comparison import Report, compare
+from .onnx_file import onnx
 from .program import Program, load, trace
+from .session import run
 
-__all__ = ["Program", "load", "trace"]
+__all__ = ["Program", "Report", "compare", "load", "onnx", "run", "trace"]

@@ -21,6 +21,7 @@ import numpy as np
 from ..ir.errors import ExportError, FormatError
 from ..ir.parser import parse_graph
 from ..ir.types import BY_NAME
+from ..ir.version import VERSION
 from ..ops import REGISTRY
 from ..ops.arrays import numpy_dtype
 from ..tensor import Tensor
@@ -43,7 +44,7 @@ def write_archive(path: str | Path, captured: Captured) -> Path:
     manifest = {
         "format": FORMAT,
         "version": VERSION,
-        "producer": "vitrify",
+        "producer": f"vitrify {VERSION}",
         "name": graph.name,
         "arguments": list(captured.arguments),
         "inputs": [_json(spec) for spec in captured.inputs],

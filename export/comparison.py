@@ -242,6 +242,14 @@ def _tree_results(function: Callable[..., Any]) -> Callable[..., _Results]:
     return run
 
 
+def _onnx_results(session: Session) -> Callable[..., _Results]:
+    def run(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Results:
+        results = session(*args, **kwargs)
+        return _Results({name: tensor.numpy() for name, tensor in results.items()}, None)
+
+    return run
+
+
 def _is_array(leaf: Any) -> bool:
     return isinstance(leaf, Tensor | np.ndarray)
 

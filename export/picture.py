@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ _FAMILIES = {
     "index": _RED, "create": _RED,
 }  # fmt: skip
 
-_FONT, _LINE, _CHAR = 8.0, 11.5, 0.602  # size, height of a line, width of a letter over the size
+_FONT, _LINE, _CHAR = 8.0, 11.5, 0.615  # size, height of a line, width of a letter over the size
 _PAD = 7.0  # inside of a box
 _GAP, _BETWEEN = 22.0, 26.0  # boxes side by side, layers
 _GUTTER = 64.0  # between columns
@@ -92,12 +93,16 @@ def draw(program: Program | Graph, path: str | Path) -> Path:
         BackendError: where matplotlib is not installed.
         ExportError: where the file cannot be written.
     """
-    graph = program.graph if isinstance(program, Program) else program
-    boxes = _boxes(graph)
-    layers = _layers(boxes)
+    if isinstance(program, Program):
+        graph, names = program.graph, program.output_names
+    else:
+        graph, names = program, [f"output {k}" for k in range(len(program.outputs))]
+    layers = _layers(_boxes(graph, names))
     _order(layers)
-    _place_across(layers)
-    width, height = _place_columns(_columns(layers))
+    columns = _columns(layers)
+    for column in columns:
+        _place_across(column)
+    width, height = _place_columns(columns)
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -111,15 +116,20 @@ def draw(program: Program | Graph, path: str | Path) -> Path:
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, width), ylim=(height, 0))
     axes.set_axis_off()
-    cut = 0
+    turning: dict[int, list[tuple[_Box, _Box]]] = defaultdict(list)
     for box in (box for layer in layers for box in layer):
-        if not box.lines:
-            axes.plot((box.x, box.x), (box.y, box.y + box.height), **_EDGE)
-        else:
+        if box.lines:
             _draw_box(axes, box)
+        else:
+            axes.plot((box.x, box.x), (box.y, box.y + box.height), **_EDGE)
         for end in box.below:
-            cut += box.column != end.column
-            _draw_edge(axes, box, end, cut)
+            if end.column == box.column:
+                _draw_curve(axes, box, end)
+            else:
+                turning[end.column].append((box, end))
+    for column, edges in turning.items():
+        left = min(b.x - b.width / 2 for layer in layers for b in layer if b.column == column)
+        _draw_turns(axes, edges, left - _GUTTER / 2)
     try:
         figure.savefig(path)
     except (OSError, ValueError) as error:
@@ -130,7 +140,7 @@ def draw(program: Program | Graph, path: str | Path) -> Path:
 # ---------------------------------------------------------------- from graph to boxes
 
 
-def _boxes(graph: Graph) -> list[_Box]:
+def _boxes(graph: Graph, output_names: Sequence[str]) -> list[_Box]:
     """The boxes in topological order, with edges that may skip layers."""
     made: dict[Value, _Box] = {}
     folded: dict[Value, str] = {}
@@ -155,8 +165,7 @@ def _boxes(graph: Graph) -> list[_Box]:
         box.above = list(sources)
         made.update(dict.fromkeys(node.outputs, box))
         boxes.append(box)
-    for k, value in enumerate(graph.outputs):
-        name = "output" if len(graph.outputs) == 1 else f"output {k}"
+    for name, value in zip(output_names, graph.outputs, strict=True):
         box = _Box([name, _type(value.type)], "", _ENDS, above=[made[value]])
         made[value].below.append(box)
         boxes.append(box)
@@ -228,30 +237,39 @@ def _order(layers: list[list[_Box]]) -> None:
         layer.sort(key=mean)
 
     for _ in range(6):
-        for above, layer in zip(layers, layers[1:], strict=False):
+        for above, layer in pairwise(layers):
             sort(layer, above, down=True)
-        for layer, below in reversed(list(zip(layers, layers[1:], strict=False))):
+        for layer, below in reversed(list(pairwise(layers))):
             sort(layer, below, down=False)
 
 
 def _place_across(layers: list[list[_Box]]) -> None:
     """Set `x`: near what a box is joined to, in order and without overlap."""
+    inside = {box for layer in layers for box in layer}
+    joined = {box: [b for b in (*box.above, *box.below) if b in inside] for box in inside}
     for layer in layers:
         x = -sum(box.width + _GAP for box in layer) / 2
         for box in layer:
             box.x = x + box.width / 2
             x += box.width + _GAP
-    for sweep in range(24):
+    for sweep in range(100):
         for layer in layers if sweep % 2 == 0 else reversed(layers):
             wanted = []
             for box in layer:
-                joined = [b.x for b in (*box.above, *box.below)]
-                wanted.append(sum(joined) / len(joined) if joined else box.x)
+                pulls = [(_pull(box, b), b.x) for b in joined[box]]
+                total = sum(pull for pull, _ in pulls)
+                wanted.append(sum(p * x for p, x in pulls) / total if total else box.x)
             _settle(layer, wanted)
 
 
+def _pull(a: _Box, b: _Box) -> float:
+    """How much two joined boxes want to stand below each other: long edges are to be straight."""
+    bends = (not a.lines) + (not b.lines)
+    return (2.0, 0.5, 16.0)[bends]
+
+
 def _settle(layer: list[_Box], wanted: list[float]) -> None:
-    """Place boxes as near to `wanted` as order and gaps allow: overlapping ones share a shift."""
+    """Place boxes as near to `wanted` as order and gaps allow; overlapping ones share a shift."""
     groups: list[tuple[list[tuple[_Box, float]], float]] = []  # (box, offset) and where it starts
     for box, x in zip(layer, wanted, strict=True):
         members, start = [(box, 0.0)], x
@@ -350,23 +368,31 @@ def _draw_box(axes: Any, box: _Box) -> None:
         axes.text(right, y, box.tag, size=_FONT, color=line, ha="right", **style)
 
 
-def _draw_edge(axes: Any, box: _Box, end: _Box, lane: int) -> None:
+def _draw_curve(axes: Any, box: _Box, end: _Box) -> None:
+    top, foot = box.y + box.height, end.y
+    middle = (top + foot) / 2
+    points = [(box.x, top), (box.x, middle), (end.x, middle), (end.x, foot)]
+    _draw_path(axes, points, end, curved=True)
+
+
+def _draw_turns(axes: Any, edges: list[tuple[_Box, _Box]], gutter: float) -> None:
+    """Draw edges that lead round the foot of a column and in from above the next one."""
+    # In this order, and with lanes next to each other, they do not cross at the turns.
+    edges = sorted(edges, key=lambda edge: -edge[0].x)
+    foot = max(box.y + box.height for box, _ in edges) + 8
+    for k, (box, end) in enumerate(edges):
+        x = gutter + (k - (len(edges) - 1) / 2) * 7
+        low, high = foot + 6 * k, end.y - 12 - 6 * (len(edges) - 1 - k)
+        start, stop = (box.x, box.y + box.height), (end.x, end.y)
+        points = [start, (box.x, low), (x, low), (x, high), (end.x, high), stop]
+        _draw_path(axes, points, end, curved=False)
+
+
+def _draw_path(axes: Any, points: list[tuple[float, float]], end: _Box, *, curved: bool) -> None:
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path as Curve
 
-    start, stop = (box.x, box.y + box.height), (end.x, end.y)
-    if box.column == end.column:
-        middle = (start[1] + stop[1]) / 2
-        points = [start, (start[0], middle), (stop[0], middle), stop]
-        codes = [Curve.MOVETO] + [Curve.CURVE4] * 3
-    else:  # round the foot of this column, up, and in from above the next one
-        shift = 5.0 * (lane % 5)
-        foot, head = start[1] + _BETWEEN / 3 + shift / 2, stop[1] - _BETWEEN / 1.5 - shift / 2
-        side = stop[0] - max(end.width / 2, 80) - _GUTTER / 2 + shift
-        points = [start, (start[0], foot), (side, foot), (side, head), (stop[0], head), stop]
-        codes = [Curve.MOVETO] + [Curve.LINETO] * 5
+    step = Curve.CURVE4 if curved else Curve.LINETO
+    path = Curve(points, [Curve.MOVETO] + [step] * (len(points) - 1))
     head = "-|>,head_length=4,head_width=2.2" if end.lines else "-"
-    path = Curve(points, codes)
-    axes.add_patch(
-        FancyArrowPatch(path=path, arrowstyle=head, shrinkA=0, shrinkB=0, fill=False, **_EDGE)
-    )
+    axes.add_patch(FancyArrowPatch(path=path, arrowstyle=head, shrinkA=0, shrinkB=0, **_EDGE))

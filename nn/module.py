@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from ..ir import types
-from ..ir.errors import ArgumentError, DTypeError, StateError
+from ..ir.errors import ArgumentError, StateError
 from ..ir.op import current
-from ..ir.types import DType
 from ..ops import zeros_like
-from ..tensor import Device, Tensor, device, no_grad
+from ..tensor import Tensor
+from .conversion import Conversions
 from .parameter import Buffer, Parameter
 from .state import LoadResult, load, named_state
 
 M = TypeVar("M", bound="Module")
 
 
-class Module:
+class Module(Conversions):
     """A function with parameters, made of other modules.
 
     A subclass calls `super().__init__()` first, assigns parameters, buffers and modules as
@@ -305,6 +304,10 @@ class Module:
             raise StateError(f"{type(self).__name__} has no {kind} {target!r}")
         return found
 
+    def _tensors(self) -> Iterator[Tensor]:
+        yield from self.parameters()
+        yield from self.buffers()
+
     def apply(self: M, fn: Callable[[Module], object]) -> M:
         """Call `fn` on every module below this one, then on this one; for initialisation."""
         for child in self.children():
@@ -336,52 +339,6 @@ class Module:
             if p.grad is not None:
                 # Gradients may share memory with each other, so zero is not written into them.
                 p.grad = None if set_to_none else zeros_like(p.grad)
-
-    # ------------------------------------------------------------ dtype and device
-
-    def to(self: M, *args: Any, dtype: DType | None = None, device: Any = None) -> M:
-        """Convert parameters and buffers in place; a dtype counts for floating point ones only.
-
-        Args:
-            args: A dtype, a device or a tensor to be like.
-            dtype: A floating point dtype.
-            device: Where to move them.
-
-        Raises:
-            DTypeError: for a dtype that is not floating point.
-            ArgumentError: for an argument of another kind.
-        """
-        for arg in args:
-            if isinstance(arg, DType):
-                dtype = arg
-            elif isinstance(arg, Tensor):
-                dtype, device = arg.dtype, arg.device
-            elif isinstance(arg, str | Device):
-                device = arg
-            else:
-                raise ArgumentError(f"to() takes a dtype, a device or a tensor, not {arg!r}")
-        if dtype is not None and not dtype.is_floating_point:
-            raise DTypeError(f"a module can only become floating point, not {dtype.name}")
-        _convert(self, dtype, device)
-        return self
-
-    def float(self: M) -> M:
-        return self.to(types.float32)
-
-    def double(self: M) -> M:
-        return self.to(types.float64)
-
-    def half(self: M) -> M:
-        return self.to(types.float16)
-
-    def bfloat16(self: M) -> M:
-        return self.to(types.bfloat16)
-
-    def cpu(self: M) -> M:
-        return self.to("cpu")
-
-    def cuda(self: M) -> M:
-        return self.to("cuda")
 
     # ------------------------------------------------------------ state
 
@@ -430,18 +387,3 @@ def tree(module: Module, children: list[tuple[str, str]]) -> str:
 
 def _join(prefix: str, name: str) -> str:
     return f"{prefix}.{name}" if prefix else name
-
-
-def _convert(module: Module, dtype: DType | None, where: Any) -> None:
-    """Give the module's tensors another dtype or device without making new tensors."""
-    target = None if where is None else device(where)
-    with no_grad():
-        for tensor in (*module.parameters(), *module.buffers()):
-            wanted = dtype if tensor.dtype.is_floating_point else None
-            if wanted in (None, tensor.dtype) and target in (None, tensor.device):
-                continue
-            current().refuse("converting a module", tensor, "convert it before the capture")
-            tensor.data = Tensor.to(tensor, dtype=wanted, device=target)
-            tensor._version[0] += 1  # what was saved for gradients is stale
-            if tensor.grad is not None:
-                tensor.grad = tensor.grad.to(dtype=wanted, device=target)

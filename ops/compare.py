@@ -6,35 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 from ..ir.op import Op
-from ..ir.types import DType, TensorType, bool_, int64
+from ..ir.types import TensorType, bool_
 from .elementwise import binary, quiet, unary
-from .registry import Tensor, composite, is_tensor, primitive
-from .rules import broadcast_shapes, convert, promote, same_dtype, wrapped
+from .registry import Tensor, composite, primitive
+from .rules import convert, promote
 
 Kernel = Callable[..., Any]
-
-
-def _fits(number: Any, dtype: DType) -> bool:
-    return not dtype.is_integer or type(number) is not int or wrapped(number, dtype) == number
 
 
 def _comparison(name: str, function: str, doc: str) -> Op:
     def eager(xp: Any, x: Any, y: Any) -> Any:
         return getattr(xp, function)(x, y)
 
-    def infer(x: TensorType, y: TensorType) -> TensorType:
-        same_dtype(name, (x, y))
-        return TensorType(bool_, broadcast_shapes(x.shape, y.shape))
-
-    def canonical(input: Tensor, other: Tensor) -> Any:
-        # A number beyond what the tensor's type holds is compared as it is, not wrapped.
-        if is_tensor(input) and not is_tensor(other) and not _fits(other, input.dtype):
-            input = convert(input, int64)
-        elif is_tensor(other) and not is_tensor(input) and not _fits(input, other.dtype):
-            other = convert(other, int64)
-        return tuple(promote(input, other)), {}
-
-    return primitive(infer=infer, eager=quiet(eager), name=name, doc=doc)(canonical)
+    return binary(name, quiet(eager), result=bool_, doc=doc)
 
 
 eq = _comparison("eq", "equal", "Whether x == y.")

@@ -220,7 +220,8 @@ def _eager_conv(
         matrix = xp.moveaxis(weight, 1, -1).reshape(outputs, columns).T
         out = xp.empty((batch, outputs, *count), x.dtype)
         for part in _blocks(batch, columns * math.prod(count)):
-            product = rows[part].reshape(-1, columns) @ matrix
+            block = rows[part]
+            product = xp.matmul(block.reshape(len(block), -1, columns), matrix)
             if bias is not None:
                 product += _wide(bias)
             out[part] = xp.moveaxis(product.reshape(-1, *count, outputs), -1, 1)

@@ -124,14 +124,14 @@ def _triangle(name: str, doc: str) -> Any:
         return getattr(xp, name)(x, diagonal)
 
     def infer(x: TensorType, diagonal: int) -> TensorType:
-        if x.ndim < 2:
-            raise ShapeError(f"{name} needs a matrix, got {x.ndim} dims")
         return x
 
     def vjp(g: Tensor, _y: Tensor, _x: Tensor, diagonal: int) -> Any:
         return (op(g, diagonal),)
 
     def canonical(input: Tensor, diagonal: int = 0) -> Any:
+        if input.ndim < 2:
+            raise ShapeError(f"{name} needs a matrix, got {input.ndim} dims")
         return (input,), {"diagonal": diagonal}
 
     op = primitive(infer=infer, eager=eager, vjp=vjp, name=name, doc=doc)(canonical)

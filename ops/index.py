@@ -292,8 +292,12 @@ def _infer_nonzero(x: TensorType) -> Any:
     raise ArgumentError("the size of nonzero's result depends on values")
 
 
+def _canonical_nonzero(input: Tensor) -> Any:
+    return (input,), {}
+
+
 _nonzero = primitive(name="nonzero", infer=_infer_nonzero, eager=_eager_nonzero, many=True)(
-    lambda input: ((input,), {})
+    _canonical_nonzero
 )
 
 

@@ -141,19 +141,20 @@ def _eager_max_pool_indices(
     for k, (c, s, p) in enumerate(zip(counts, stride, padding, strict=True)):
         places.append(((xp.arange(c) * s - p) * steps[k]).reshape(c, *(1,) * (ndim - 1 - k)))
     start = sum(places)
+    nan = x.dtype.kind not in "iu" and x.size > 0 and bool(xp.isnan(x.max()))
     best = where = None
     for at in np.ndindex(*kernel_size):
         spans = zip(at, dilation, stride, counts, strict=True)
         part = x[(..., *(slice(j * d, j * d + (c - 1) * s + 1, s) for j, d, s, c in spans))]
         shift = sum(j * d * step for j, d, step in zip(at, dilation, steps, strict=True))
         if best is None:
-            best, where = part.copy(), xp.zeros(part.shape, np.int64)
+            best, where = part, xp.zeros(part.shape, np.int64)
             continue
         better = part > best
-        if x.dtype.kind not in "iub":
-            better |= xp.isnan(part) & ~xp.isnan(best)
-        xp.copyto(best, part, where=better)
-        where[better] = shift
+        if nan:
+            better |= xp.isnan(part)  # of several, the last one counts
+        xp.copyto(where, shift, where=better)
+        best = xp.maximum(best, part)
     return where + start
 
 

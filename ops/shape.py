@@ -431,7 +431,9 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
         if same(each * chunks, total):
             return split_with_sizes(input, [each] * chunks, d)
         raise ShapeError(f"chunk needs a size known to be a multiple of {chunks}, got {total}")
-    return split(input, max(-(-total // chunks), 1), d)
+    if not total:
+        return split_with_sizes(input, [0] * chunks, d)
+    return split(input, -(-total // chunks), d)
 
 
 # ---------------------------------------------------------------- join

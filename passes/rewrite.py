@@ -354,15 +354,16 @@ def rewrite(graph: Graph, *rules: Rule) -> Graph:
     by_op: dict[Op, list[Rule]] = {}
     for each in rules:
         by_op.setdefault(each.pattern.op, []).append(each)
-    fired: set[str] = set()
-    for _ in range(_SWEEPS):
-        fired.clear()
+    endless: set[str] = set()
+    for k in range(_SWEEPS):
+        fired: set[str] = set()
         swept = _sweep(graph, by_op, fired)
         if not fired:
             return graph
         graph = eliminate_dead_code(swept)
+        endless |= fired if k > _SWEEPS // 2 else set()
     raise GraphError(
-        f"the rules {', '.join(sorted(fired))} still replace nodes after {_SWEEPS} rounds",
+        f"the rules {', '.join(sorted(endless))} still replace nodes after {_SWEEPS} rounds",
         why="each undoes what another does, or gives what it matches",
     )
 

@@ -5,14 +5,20 @@ from .device import CPU, Device, device
 from .eager import eager
 from .factory import (
     Generator,
+    arange,
     as_tensor,
     bernoulli,
     empty,
+    empty_like,
+    eye,
     from_dlpack,
     from_numpy,
     full,
+    full_like,
+    linspace,
     manual_seed,
     ones,
+    ones_like,
     rand,
     rand_like,
     randint,
@@ -21,11 +27,13 @@ from .factory import (
     randperm,
     tensor,
     zeros,
+    zeros_like,
 )
 from .grad_mode import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .tensor import Tensor
 
 __all__ = [
+    "arange",
     "as_tensor",
     "backward",
     "bernoulli",
@@ -34,16 +42,21 @@ __all__ = [
     "device",
     "eager",
     "empty",
+    "empty_like",
     "enable_grad",
+    "eye",
     "from_dlpack",
     "from_numpy",
     "full",
+    "full_like",
     "Generator",
     "grad",
     "is_grad_enabled",
+    "linspace",
     "manual_seed",
     "no_grad",
     "ones",
+    "ones_like",
     "rand",
     "rand_like",
     "randint",
@@ -54,4 +67,5 @@ __all__ = [
     "Tensor",
     "tensor",
     "zeros",
+    "zeros_like",
 ]

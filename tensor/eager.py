@@ -205,6 +205,8 @@ def _explained(op: Op, tensors: Sequence[Any], attrs: Attrs, error: Exception) -
     if not isinstance(error, ValueError | TypeError | np.exceptions.AxisError):
         return error
     shown = ", ".join("None" if t is None else str(t.type) for t in tensors)
+    if isinstance(error, IndexError) and not isinstance(error, ValueError):
+        return OutOfRangeError(f"{op.name}({shown}): {error}")
     kind = ShapeError if isinstance(error, ValueError) else DTypeError
     return kind(f"{op.name}({shown}): {error}")
 

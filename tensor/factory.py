@@ -13,7 +13,7 @@ from ..ir.op import current
 from ..ir.types import DType, float32, int64
 from ..ops.arrays import dtype_of, numpy_dtype
 from ..ops.rules import canonical_shape
-from .device import Device, cupy, move
+from .device import CPU, Device, creating_on, cupy, device_of, move
 from .device import device as find_device
 from .tensor import Tensor
 
@@ -31,26 +31,22 @@ def _array(data: Any, dtype: DType | None, copy: bool) -> Any:
         data = data._values("vt.tensor(tensor)", "x.clone()")
     elif isinstance(data, list | tuple) and any(isinstance(item, Tensor) for item in data):
         data = [item.tolist() if isinstance(item, Tensor) else item for item in data]
-    is_array = hasattr(data, "dtype") and hasattr(data, "shape")
     try:
-        array = data if is_array else np.asarray(data)
+        array = np.asarray(data) if device_of(data) == CPU else data
     except ValueError as error:
         raise ArgumentError(f"no tensor can be made of this: {error}") from None
-    if not is_array and array.dtype == np.float64:
-        array = array.astype(np.float32)
-    if not is_array and array.dtype.kind == "i":
-        array = array.astype(np.int64)
-    if isinstance(array, np.generic):
-        array = np.asarray(array)
     try:
-        dtype_of(array)
+        wanted = dtype_of(array)
     except (KeyError, TypeError):
         raise DTypeError(
-            f"no tensor can hold {getattr(array, 'dtype', type(data).__name__)}",
-            why=f"it was made of {type(data).__name__}",
+            f"no tensor can hold {array.dtype}", why=f"it was made of {type(data).__name__}"
         ) from None
-    wanted = array.dtype if dtype is None else numpy_dtype(dtype)
-    return array.astype(wanted, copy=copy)
+    if dtype is not None:
+        wanted = dtype
+    elif not hasattr(data, "dtype"):
+        wanted = {"float": float32, "int": int64}.get(wanted.kind, wanted)
+    with np.errstate(all="ignore"):
+        return array.astype(numpy_dtype(wanted), copy=copy)
 
 
 def tensor(
@@ -129,10 +125,86 @@ def empty(
     return zeros(*size, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
+def arange(
+    start: Any = 0,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    dtype: DType | None = None,
+    device: Placement = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """The numbers from `start` to before `end` in steps of `step`; from 0 with one bound."""
+    return _made(ops.arange(start, end, step, dtype=dtype), device, requires_grad)
+
+
+def linspace(
+    start: float,
+    end: float,
+    steps: int,
+    *,
+    dtype: DType = float32,
+    device: Placement = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`steps` numbers from `start` to `end`, both included, equally far apart."""
+    return _made(ops.linspace(start, end, steps, dtype=dtype), device, requires_grad)
+
+
+def eye(
+    n: int,
+    m: int | None = None,
+    *,
+    dtype: DType = float32,
+    device: Placement = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Ones on the diagonal of an n by m matrix, zeros elsewhere."""
+    return _made(ops.eye(n, m, dtype=dtype), device, requires_grad)
+
+
 def _made(out: Tensor, device: Placement, requires_grad: bool) -> Tensor:
     if device is not None:
         out = out.to(device=device)
     return out.requires_grad_() if requires_grad else out
+
+
+def full_like(
+    input: Tensor,
+    fill_value: bool | int | float,
+    *,
+    dtype: DType | None = None,
+    device: Placement = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`fill_value` in the shape, and on the device, of `input`; in its dtype by default."""
+    with creating_on(input._data):
+        return _made(ops.full_like(input, fill_value, dtype=dtype), device, requires_grad)
+
+
+def zeros_like(
+    input: Tensor,
+    *,
+    dtype: DType | None = None,
+    device: Placement = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Zeros in the shape, and on the device, of `input`; in its dtype by default."""
+    return full_like(input, 0, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def ones_like(
+    input: Tensor,
+    *,
+    dtype: DType | None = None,
+    device: Placement = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Ones in the shape, and on the device, of `input`; in its dtype by default."""
+    return full_like(input, 1, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+empty_like = zeros_like
 
 
 # ---------------------------------------------------------------- random numbers

@@ -22,7 +22,7 @@ from ..ops.arrays import dtype_of
 from ..ops.registry import is_tensor
 from .autograd import backward
 from .conversion import Conversions
-from .device import CPU, Device, device, device_of, transfer
+from .device import CPU, Device, creating_on, device, device_of, transfer
 from .display import show
 from .tape import Edge, GradFn, keep_saved, refresh
 
@@ -519,7 +519,8 @@ class Tensor(Conversions):
 
     def fill_(self, value: Any) -> Tensor:
         """Write `value` into every element."""
-        return current().write(self, ops.full_like(self, value))
+        with creating_on(self._data):
+            return current().write(self, ops.full_like(self, value))
 
     def zero_(self) -> Tensor:
         """Write 0 into every element."""
@@ -560,10 +561,16 @@ class Tensor(Conversions):
         return ops.transpose(self, -2, -1)
 
     def new_zeros(self, *size: Any) -> Tensor:
-        return ops.zeros(*size, dtype=self.dtype)
+        """Zeros of the given shape, of this dtype and on this device."""
+        with creating_on(self._data):
+            return ops.zeros(*size, dtype=self.dtype)
 
     def new_ones(self, *size: Any) -> Tensor:
-        return ops.ones(*size, dtype=self.dtype)
+        """Ones of the given shape, of this dtype and on this device."""
+        with creating_on(self._data):
+            return ops.ones(*size, dtype=self.dtype)
 
     def new_full(self, size: Any, fill_value: Any) -> Tensor:
-        return ops.full(size, fill_value, dtype=self.dtype)
+        """A tensor of `fill_value`, of this dtype and on this device."""
+        with creating_on(self._data):
+            return ops.full(size, fill_value, dtype=self.dtype)

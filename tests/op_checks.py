@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -102,9 +102,32 @@ class Call:
         args = [fill(a) for a in self.args]
         return function(*args, **{k: fill(a) for k, a in self.kwargs.items()})
 
+    def dynamic(self) -> list[int]:
+        """Which of its tensors may have a dim 0 of any size, the same for all of them."""
+        drawn = [
+            (k, t.shape[0]) for k, t in enumerate(self.tensors()) if t.shape and t.values is None
+        ]
+        return [k for k, size in drawn if size == drawn[0][1] > 1]
+
+    def resized(self, size: int) -> Call:
+        """The call with another size of the dynamic dim 0."""
+        dynamic = self.dynamic()
+        changed = [
+            replace(t, shape=(size, *t.shape[1:])) if k in dynamic else t
+            for k, t in enumerate(self.tensors())
+        ]
+        return self.apply(Call, changed)
+
     def __repr__(self) -> str:
         parts = [*map(repr, self.args), *(f"{k}={v!r}" for k, v in self.kwargs.items())]
         return f"({', '.join(parts)})"
+
+
+class Fixed(Call):
+    """A call that depends on the size of its tensors' dim 0, which therefore may not change."""
+
+    def dynamic(self) -> list[int]:
+        return []
 
 
 @dataclass(frozen=True)
@@ -120,9 +143,8 @@ class Row:
         dtypes: What it is defined for.
         grad: Whether it has a gradient. First and second order are checked.
         function: The public function, where it has another name.
-        dynamic: Whether dim 0 of its tensors may be symbolic.
         atol: Added to the absolute tolerance, in units of the dtype's tolerance.
-        onnx: Why it cannot be exported; empty where it can.
+        refused: Why a capture refuses it; empty where it does not.
     """
 
     name: str
@@ -131,9 +153,8 @@ class Row:
     dtypes: tuple[vt.DType, ...] = NUMERIC
     grad: bool = True
     function: Callable[..., Any] | None = None
-    dynamic: bool = True
     atol: float = 1.0
-    onnx: str = ""
+    refused: str = ""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return (self.function or getattr(vt.ops, self.name))(*args, **kwargs)
@@ -190,7 +211,8 @@ def canonical_call(
     op: Op, inputs: Sequence[Any], attrs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments of a call in canonical form: by name, as PyTorch may have others between."""
-    names = [p.name for p in op.__signature__.parameters.values() if "Tensor" in p.annotation]
+    kinds = ("Tensor", "Tensor | None", "Sequence[Tensor]")
+    names = [p.name for p in op.__signature__.parameters.values() if p.annotation in kinds]
     return (), dict(zip(names, op.arrange(inputs), strict=True)) | attrs
 
 
@@ -304,3 +326,25 @@ def assert_gradient(
             analytic = 0.0 if gradient is None else float((numpy_of(gradient) * direction).sum())
             what = f"{order} gradient of {weighted.row} {weighted.call} by tensor {k}"
             np.testing.assert_allclose(analytic, numeric, rtol=2e-5, atol=2e-6, err_msg=what)
+
+
+# ---------------------------------------------------------------- capture
+
+
+def traced(
+    row: Row, call: Call, tensors: Sequence[vt.Tensor], *, dynamic: bool = False
+) -> vt.export.Program:
+    """The sample as a program of its tensors; their dim 0 is `n` if `dynamic`."""
+
+    def sample(*x: Any) -> Any:
+        return call.apply(row, x)
+
+    names = {f"x_{k}": {0: "n"} for k in call.dynamic()} if dynamic else {}
+    return vt.trace(sample, *tensors, dynamic=names)
+
+
+def assert_same(actual: Any, expected: Any, what: str) -> None:
+    """The same dtypes, shapes and bits, but for the sign of NaN."""
+    for y, wanted in zip(results(actual), results(expected), strict=True):
+        assert y.type == wanted.type, what
+        np.testing.assert_array_equal(numpy_of(y), numpy_of(wanted), what)

@@ -32,12 +32,19 @@ from ...ir.errors import ArgumentError, ExportError, UnsupportedOpError, Vitrify
 from ...ir.graph import Graph, Node, Value
 from ...ir.types import TensorType
 from ...tensor import Tensor
-from . import rules_elementwise, rules_index, rules_nn, rules_reduce, rules_shape
+from . import (
+    rules_conv,
+    rules_elementwise,
+    rules_index,
+    rules_nn,
+    rules_reduce,
+    rules_shape,
+)
 from .registry import OPSETS, RULES, Declined, Simple
 from .sizes import Sizes
 from .writer import DataFile, Ref, Writer, proto_type
 
-FAMILIES = (rules_elementwise, rules_reduce, rules_shape, rules_index, rules_nn)
+FAMILIES = (rules_elementwise, rules_reduce, rules_shape, rules_index, rules_conv, rules_nn)
 
 # Node metadata came with this version of the file format.
 _IR_VERSION = 10
@@ -62,7 +69,7 @@ def to_model(
         input_names: A name for each input; by default the graph's own.
         opset: The version of ONNX's operators to write.
         producer_version: Our version, for the file's header.
-        data: Collects the big arrays, to be written to a file of their own.
+        data: Takes the big arrays; without it, they go into the model.
 
     Raises:
         ArgumentError: for an opset that is not supported, or names that do not fit.
@@ -140,9 +147,7 @@ class _Emitter:
                     instead=f'output_names=["{name}_out"]',
                 )
             self._writer.name(name)
-        self._writer.sizes = Sizes(
-            self._writer, list(zip(graph.inputs, self._inputs, strict=True))
-        )
+        self._writer.sizes = Sizes(self._writer, list(zip(graph.inputs, self._inputs, strict=True)))
 
     def run(self) -> None:
         """Write every node, then name the results."""
@@ -197,9 +202,7 @@ class _Emitter:
         assert given is not None
         named = {theirs: attrs[ours] for ours, theirs in lower.attrs.items()}
         out = None if given.dtype is dtype else dtype
-        return writer.op(
-            lower.type, *inputs, out=out, typed=lower.typed, **named, **lower.fixed
-        )
+        return writer.op(lower.type, *inputs, out=out, typed=lower.typed, **named, **lower.fixed)
 
     def _parameter(self, node: Node) -> Ref:
         name = node.attrs["name"]
@@ -214,8 +217,7 @@ class _Emitter:
         for inner in recorder.builder.nodes:
             self._emit(inner, (*within, node.op.name))
         self._refs.update(
-            (value, self._refs[result])
-            for value, result in zip(node.outputs, results, strict=True)
+            (value, self._refs[result]) for value, result in zip(node.outputs, results, strict=True)
         )
 
     def _refusal(

@@ -146,5 +146,3 @@ def carrier(op: str, dtype: DType) -> DType | None:
 def accumulator(dtype: DType) -> DType:
     """The type in which several ops in a row compute, so that they round once: 32 bits at least."""
     return float32 if dtype in (float16, bfloat16) else dtype
-
-

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.polynomial import chebyshev
 
 from ...ir.graph import Node
-from ...ir.types import BY_NAME, DType, bool_, float64, int32
+from ...ir.types import BY_NAME, DType, bool_, float32, float64, int32
 from .registry import Declined, Simple, rule, table
 from .writer import Ref, Writer
 
@@ -227,32 +227,44 @@ def _c_remainder(b: Writer, x: Ref, y: Ref) -> tuple[Ref, Ref]:
 
 @rule("atan2")
 def _(b: Writer, node: Node, y: Ref, x: Ref) -> Ref:
-    """atan(y / x), half a turn further where x is negative; with care for zeros."""
-    if x.dtype is float64:
-        raise Declined("ONNX Runtime has no float64 kernel for Atan", "model.float()")
+    """atan(y / x), half a turn further where x is negative; with care for zeros and infinities."""
     u, v = b.widen(y), b.widen(x)
     zero = b.like(0.0, u)
-    infinite = b.op("And", b.op("IsInf", u, out=bool_), b.op("IsInf", v, out=bool_))
-    # Equal infinities are at 45 degrees: their signs have the same quotient as 1 and 1.
-    u = b.op("Where", infinite, b.op("Sign", u), u, typed=1)
-    v = b.op("Where", infinite, b.op("Sign", v), v, typed=1)
-    # 1 / -0 is negative: the sign of a zero counts.
-    left = _is_negative(b, v)
-    half_turn = b.op("Where", _is_negative(b, u), b.like(-math.pi, u), b.like(math.pi, u), typed=1)
-    turn = b.op("Where", left, half_turn, zero, typed=1)
-    origin = b.op("And", b.op("Equal", u, zero, out=bool_), b.op("Equal", v, zero, out=bool_))
-    slope = b.op("Div", u, b.op("Where", origin, _one_signed(b, v), v, typed=1))
-    return b.cast(b.op("Add", b.op("Atan", slope), turn), x.dtype)
+    # In the larger of the two as unit, so that nothing overflows; an infinity counts as 1.
+    unit = b.op("Max", b.op("Abs", u), b.op("Abs", v))
+    origin = b.op("Equal", unit, zero, out=bool_)
+    unit = b.op("Where", origin, b.like(1.0, u), unit, typed=1)
+    u, v = (
+        b.op("Where", b.op("IsInf", w, out=bool_), b.op("Sign", w), b.op("Div", w, unit), typed=1)
+        for w in (u, v)
+    )
+    v_negative = _is_negative(b, v)
+    # At the origin the sign of x's zero decides, which 1 / x shows.
+    unit_v = b.op("Where", v_negative, b.like(-1.0, v), b.like(1.0, v), typed=1)
+    v = b.op("Where", origin, unit_v, v, typed=1)
+    slope = b.op("Div", u, v)
+    if u.dtype is float64:
+        slope = b.cast(slope, float32)  # there is no float64 Atan
+    half_turn = b.op(
+        "Where", _is_negative(b, u), b.like(-math.pi, slope), b.like(math.pi, slope), typed=1
+    )
+    turn = b.op("Where", v_negative, half_turn, b.like(0.0, slope), typed=1)
+    angle = b.op("Add", b.op("Atan", slope), turn)
+    if u.dtype is float64:
+        # What the point's direction is still off, by the sine of the difference of two angles.
+        angle = b.cast(angle, float64)
+        sine, cosine = b.op("Sin", angle), b.op("Cos", angle)
+        across = b.op("Sub", b.op("Mul", u, cosine), b.op("Mul", v, sine))
+        along = b.op("Add", b.op("Mul", v, cosine), b.op("Mul", u, sine))
+        angle = b.op("Add", angle, b.op("Div", across, along))
+    return b.cast(angle, x.dtype)
 
 
 def _is_negative(b: Writer, x: Ref) -> Ref:
+    """Whether the sign is negative, also that of a zero."""
     zero = b.like(0.0, x)
     below = b.op("Less", b.op("Reciprocal", x), zero, out=bool_)
     return b.op("Or", b.op("Less", x, zero, out=bool_), below)
-
-
-def _one_signed(b: Writer, x: Ref) -> Ref:
-    return b.op("Where", _is_negative(b, x), b.like(-1.0, x), b.like(1.0, x), typed=1)
 
 
 # ---------------------------------------------------------------- comparisons and logic

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...ir.dims import same_shape
 from ...ir.graph import Node
 from ...ir.types import Shape, int64
 from ...ops.rules import broadcast_shapes
@@ -76,15 +75,17 @@ def _(b: Writer, node: Node, x: Ref, index: Ref) -> Ref:
     return b.op("GatherElements", x, b.cast(index, int64), axis=node.attrs["dim"])
 
 
-@rule("scatter_add")
-def _(b: Writer, node: Node, x: Ref, index: Ref, src: Ref) -> Ref:
-    dim, shape = node.attrs["dim"], shape_of(node, 1)
-    if not same_shape(shape, shape_of(node, 2)):
-        start, axes = b.ints([0] * len(shape)), b.ints(range(len(shape)))
-        src = b.op("Slice", src, start, b.sizes.vector(shape), axes)
-    if not shape:
-        return b.op("Add", x, src)
-    return b.op("ScatterElements", x, b.cast(index, int64), src, axis=dim, reduction="add")
+def _scattering(name: str, reduction: str | None) -> None:
+    @rule(name)
+    def _(b: Writer, node: Node, x: Ref, index: Ref, src: Ref) -> Ref:
+        if not shape_of(node):
+            return src if reduction is None else b.op("Add", x, src)
+        at = b.cast(index, int64)
+        return b.op("ScatterElements", x, at, src, axis=node.attrs["dim"], reduction=reduction)
+
+
+_scattering("scatter", None)
+_scattering("scatter_add", "add")
 
 
 @rule("embedding")

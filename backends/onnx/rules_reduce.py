@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...ir.dims import bounds, product
 from ...ir.graph import Node
 from ...ir.types import DType, bool_, int64, uint8
 from .registry import Declined, rule
+from .rules_shape import shape_of
 from .writer import Ref, Writer
 
 
@@ -30,7 +32,17 @@ def _reduction(name: str, type: str) -> None:
 
 _reduction("sum", "ReduceSum")
 _reduction("prod", "ReduceProd")
-_reduction("mean", "ReduceMean")
+
+
+@rule("mean")
+def _(b: Writer, node: Node, x: Ref) -> Ref:
+    shape, dim = shape_of(node), node.attrs["dim"]
+    low = bounds(product([shape[d] for d in dim]))[0]
+    if low is not None and low > 0:
+        return reduce(b, "ReduceMean", x, **node.attrs)
+    # ReduceMean of no elements gives 0, not NaN.
+    count = b.cast(b.sizes.scalar(product([shape[d] for d in dim])), x.dtype)
+    return b.op("Div", reduce(b, "ReduceSum", x, **node.attrs), count)
 
 
 def _extreme(name: str, type: str) -> None:
@@ -75,8 +87,7 @@ def _search(name: str, type: str) -> None:
     def _(b: Writer, node: Node, x: Ref) -> Ref:
         """The first of equals; unlike in NumPy, a NaN counts as no extreme."""
         dim, keepdim = node.attrs["dim"], int(node.attrs["keepdim"])
-        assert node.inputs[0] is not None
-        ndim = node.inputs[0].type.ndim
+        ndim = len(shape_of(node))
         if dim is not None and ndim:
             return b.op(type, x, axis=dim, keepdims=keepdim, out=int64)
         flat = b.op("Reshape", x, b.ints([-1]))
@@ -90,7 +101,6 @@ _search("argmin", "ArgMin")
 
 @rule("cumsum")
 def _(b: Writer, node: Node, x: Ref) -> Ref:
-    assert node.inputs[0] is not None
-    if not node.inputs[0].type.ndim:
+    if not shape_of(node):
         return x
     return b.op("CumSum", x, b.constant(node.attrs["dim"], int64))

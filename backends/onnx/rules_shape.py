@@ -107,9 +107,7 @@ def _(b: Writer, node: Node, x: Ref) -> Ref:
     shape, target = shape_of(node), node.attrs["shape"]
     lead = len(shape) - len(target)
     repeated = [
-        k + lead
-        for k, size in enumerate(target)
-        if same(size, 1) and not same(shape[k + lead], 1)
+        k + lead for k, size in enumerate(target) if same(size, 1) and not same(shape[k + lead], 1)
     ]
     if repeated:
         x = b.op("ReduceSum", x, b.ints(repeated), keepdims=1)
@@ -117,6 +115,9 @@ def _(b: Writer, node: Node, x: Ref) -> Ref:
 
 
 # ---------------------------------------------------------------- slices
+
+
+_TO_THE_END = np.iinfo(np.int64).max
 
 
 def slice_(b: Writer, x: Ref, dim: int, start: Size, stop: Size, step: int = 1) -> Ref:
@@ -127,7 +128,11 @@ def slice_(b: Writer, x: Ref, dim: int, start: Size, stop: Size, step: int = 1) 
 
 @rule("slice")
 def _(b: Writer, node: Node, x: Ref) -> Ref:
-    return slice_(b, x, **node.attrs)
+    attrs = dict(node.attrs)
+    size = shape_of(node)[attrs["dim"]]
+    if isinstance(size, Dim) and same(attrs["stop"], size):
+        attrs["stop"] = _TO_THE_END
+    return slice_(b, x, **attrs)
 
 
 @rule("slice_scatter")
@@ -137,7 +142,7 @@ def _(b: Writer, node: Node, x: Ref, src: Ref) -> Ref:
     if step == 1:
         parts = [] if same(start, 0) else [slice_(b, x, dim, 0, start)]
         parts.append(src)
-        parts += [] if same(stop, size) else [slice_(b, x, dim, stop, size)]
+        parts += [] if same(stop, size) else [slice_(b, x, dim, stop, _TO_THE_END)]
         return b.op("Concat", *parts, axis=dim) if len(parts) > 1 else src
     order = [dim, *(k for k in range(len(shape_of(node))) if k != dim)]
     places = b.op("Range", *(b.sizes.scalar(n) for n in (start, stop, step)))

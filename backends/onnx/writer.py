@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -49,27 +49,43 @@ class Ref:
 
 
 class DataFile:
-    """Arrays kept beside a model that is too big for one file.
+    """Big arrays, kept out of the model until it is known whether one file can hold them all.
 
     Args:
-        location: The file's name, as the model refers to it.
+        location: The name of the file beside the model that they may go to.
+
+    Attributes:
+        size: How long that file is.
     """
 
     def __init__(self, location: str) -> None:
         self.location = location
-        self.arrays: list[tuple[int, np.ndarray]] = []
         self.size = 0
+        self._arrays: dict[str, tuple[int, np.ndarray]] = {}
 
-    def add(self, array: np.ndarray) -> tuple[int, int]:
-        """Plan for an array; returns its offset and length."""
+    def add(self, proto: Any, array: np.ndarray) -> None:
+        """Take the array for a `TensorProto`, which then says where it lies."""
+        import onnx
+
         offset = -(-self.size // _ALIGNMENT) * _ALIGNMENT
-        self.arrays.append((offset, array))
+        self._arrays[proto.name] = (offset, array)
         self.size = offset + array.nbytes
-        return offset, array.nbytes
+        proto.data_location = onnx.TensorProto.EXTERNAL
+        places = {"location": self.location, "offset": offset, "length": array.nbytes}
+        for key, place in places.items():
+            proto.external_data.add(key=key, value=str(place))
 
-    def write(self, file: Any) -> None:
-        """Write all arrays to a binary file, one at a time and without joining them in memory."""
-        for offset, array in self.arrays:
+    def inline(self, model: Any) -> None:
+        """Put the arrays into the model after all."""
+        for proto in model.graph.initializer:
+            if proto.name in self._arrays:
+                proto.ClearField("data_location")
+                proto.ClearField("external_data")
+                proto.raw_data = self._arrays[proto.name][1].tobytes()
+
+    def write(self, file: BinaryIO) -> None:
+        """Write the arrays one after the other, without joining them in memory."""
+        for offset, array in self._arrays.values():
             file.seek(offset)
             file.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
@@ -79,7 +95,7 @@ class Writer:
 
     Args:
         opset: The opset version to write for.
-        data: Where big arrays go; into the model itself without it.
+        data: Takes big arrays; without it, they go into the model.
 
     Attributes:
         nodes: The nodes so far, in order.
@@ -233,9 +249,5 @@ class Writer:
             proto.name = name
         else:
             proto = onnx.TensorProto(name=name, data_type=proto_type(dtype), dims=array.shape)
-            offset, length = self.data.add(array)
-            proto.data_location = onnx.TensorProto.EXTERNAL
-            entries = {"location": self.data.location, "offset": offset, "length": length}
-            for key, entry in entries.items():
-                proto.external_data.add(key=key, value=str(entry))
+            self.data.add(proto, array)
         self.tensors[name] = proto

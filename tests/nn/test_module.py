@@ -12,7 +12,7 @@ import vitrify as vt
 from vitrify import errors, nn
 from vitrify.ir.op import current, interpreting
 
-TEXTS = json.loads((Path(__file__).parents[1] / "fixtures" / "optim.json").read_text())["texts"]
+TEXTS = json.loads((Path(__file__).parents[1] / "fixtures" / "torch_nn.json").read_text())["texts"]
 
 
 class Block(nn.Module):

@@ -31,7 +31,7 @@ def values(net):
 
 def test_names_and_order_are_those_of_pytorch():
     assert list(make().state_dict()) == NAMES
-    assert list(make().state_dict(prefix="net."))[0] == "net.0.weight"
+    assert next(iter(make().state_dict(prefix="net."))) == "net.0.weight"
 
 
 def test_state_has_no_history_and_shares_memory():
@@ -102,7 +102,7 @@ def test_other_names_are_let_pass_if_not_strict():
 def test_shapes_count_even_if_not_strict():
     net = make()
     before = values(net)
-    with pytest.raises(errors.StateError, match="2.weight"):
+    with pytest.raises(errors.StateError, match=r"2\.weight"):
         net.load_state_dict({"0.bias": vt.zeros(4), "2.weight": vt.zeros(4)}, strict=False)
     assert values(net) == before
 

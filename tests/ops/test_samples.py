@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,22 +12,27 @@ from op_checks import (
     Weighted,
     assert_close,
     assert_gradient,
+    assert_same,
     canonical_call,
     numpy_of,
     op_calls,
     results,
+    traced,
     wide,
 )
 from op_samples import ROWS
 
 import vitrify as vt
 from vitrify.ir.builder import result_types
+from vitrify.ir.parser import parse_graph
 from vitrify.ops import REGISTRY
 
 ROW_DTYPES = [
     pytest.param(row, dtype, id=f"{row.name}-{dtype.short}") for row in ROWS for dtype in row.dtypes
 ]
 DIFFERENTIABLE = [pytest.param(row, id=row.name) for row in ROWS if row.grad]
+
+CAPTURED = [pytest.param(row, id=row.name) for row in ROWS if not row.refused]
 
 # No samples: it has data only inside a program.
 WITHOUT_ROWS = {"parameter"}
@@ -93,3 +99,46 @@ def test_gradients_agree_with_finite_differences(row: Row) -> None:
         if weighted.wanted:
             assert_gradient(weighted, weighted.value, "first-order")
             assert_gradient(weighted, weighted.slope, "second-order")
+
+
+@pytest.mark.parametrize("row", CAPTURED)
+def test_a_program_computes_what_eager_does(row: Row) -> None:
+    for call in row.calls:
+        for dtype in (row.dtypes[0], row.dtypes[-1]):
+            tensors = [vt.tensor(a) for a in call.arrays(dtype)]
+            program = traced(row, call, tensors)
+            assert_same(program(*tensors), call.apply(row, tensors), f"{row}{call}")
+
+
+@pytest.mark.parametrize("row", CAPTURED)
+def test_a_program_computes_what_eager_does_for_every_size(row: Row) -> None:
+    for call in row.calls:
+        if not call.dynamic():
+            continue
+        dtype = row.dtypes[-1]
+        program = traced(row, call, [vt.tensor(a) for a in call.arrays(dtype)], dynamic=True)
+        for size in (1, 2, 5):
+            other = call.resized(size)
+            tensors = [vt.tensor(a) for a in other.arrays(dtype)]
+            assert_same(program(*tensors), other.apply(row, tensors), f"{row}{other}")
+
+
+@pytest.mark.parametrize("row", CAPTURED)
+def test_the_text_of_a_program_parses_to_itself(row: Row) -> None:
+    for call in row.calls:
+        tensors = [vt.tensor(a) for a in call.arrays(row.dtypes[-1])]
+        text = str(traced(row, call, tensors, dynamic=bool(call.dynamic())).graph)
+        assert str(parse_graph(text, REGISTRY)) == text
+
+
+@pytest.mark.skipif(not hasattr(vt.export, "onnx"), reason="no exporter yet")
+@pytest.mark.parametrize("row", CAPTURED)
+def test_onnx_runtime_computes_what_eager_does(row: Row, tmp_path: Path) -> None:
+    dtype = vt.float32 if vt.float32 in row.dtypes else row.dtypes[-1]
+    for k, call in enumerate(row.calls):
+        tensors = [vt.tensor(a) for a in call.arrays(dtype)]
+        path = tmp_path / f"{k}.onnx"
+        vt.export.onnx(traced(row, call, tensors, dynamic=bool(call.dynamic())), path)
+        actual = vt.run(path, *tensors)
+        for y, wanted in zip(results(actual), results(call.apply(row, tensors)), strict=True):
+            assert_close(np.asarray(y), numpy_of(wanted), 4 * row.atol, f"{row}{call}")

@@ -9,7 +9,7 @@ import vitrify as vt
 from vitrify import errors, optim
 from vitrify.optim import lr_scheduler
 
-RECORD = json.loads((Path(__file__).parents[1] / "fixtures" / "optim.json").read_text())
+RECORD = json.loads((Path(__file__).parents[1] / "fixtures" / "torch_nn.json").read_text())
 CASES = [pytest.param(case, id=case["case"]) for case in RECORD["schedules"]]
 
 

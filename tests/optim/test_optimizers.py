@@ -11,7 +11,7 @@ import pytest
 import vitrify as vt
 from vitrify import errors, optim
 
-RECORD = json.loads((Path(__file__).parents[1] / "fixtures" / "optim.json").read_text())
+RECORD = json.loads((Path(__file__).parents[1] / "fixtures" / "torch_nn.json").read_text())
 CASES = [pytest.param(case, id=case["case"]) for case in RECORD["optimizers"]]
 
 
@@ -20,7 +20,7 @@ def start(dtype=vt.float64):
 
 
 def gradient(step, p):
-    """As in fixtures/make_optim.py."""
+    """As in fixtures/make_torch_nn.py."""
     return 0.5 * p + math.cos(step) * np.arange(5) / 5
 
 

@@ -36,7 +36,18 @@ from vitrify.passes import (
 )
 
 FOLDER = Path(__file__).parent / "goldens"
-SUPPORTED = {"add", "constant", "exp", "full", "mul", "neg", "reciprocal", "sigmoid", "sub", "where"}
+SUPPORTED = {
+    "add",
+    "constant",
+    "exp",
+    "full",
+    "mul",
+    "neg",
+    "reciprocal",
+    "sigmoid",
+    "sub",
+    "where",
+}
 
 
 def state_of(graph: Graph) -> dict[str, vt.Tensor]:

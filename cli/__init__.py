@@ -1,0 +1,5 @@
+"""The command line: `vitrify --help`."""
+
+from .commands import main
+
+__all__ = ["main"]

@@ -1,0 +1,135 @@
+"""What a command works on: `path/to/file.py:name`, or a file that was written before."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ..export import Program, load
+from ..ir.errors import ArgumentError, FormatError
+
+_FORMS = "model.py:Net, model.vt or model.onnx"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Something that can be run.
+
+    Attributes:
+        model: A function, a module in evaluation mode, a program, or the path of an ONNX file.
+        args: The file's own `example_inputs`, if it is a tuple.
+        kwargs: The same, if it is a dict.
+        dynamic: The file's own `dynamic`.
+    """
+
+    model: Callable[..., Any] | Program | Path
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] | None = None
+    dynamic: Mapping[str, Any] | None = None
+
+
+def load_target(text: str) -> Target:
+    """Find what the command line names.
+
+    A class, or a function without arguments, is called; a module is switched to evaluation.
+
+    Raises:
+        ArgumentError: where there is no such file or name, or nothing that can be run.
+        FormatError: for a damaged archive.
+    """
+    path, colon, name = text.rpartition(":")
+    file = Path(path if colon and path.endswith(".py") else text)
+    if file.suffix not in (".py", ".onnx", ".vt"):
+        raise ArgumentError(f"cannot tell what {text!r} is", instead=_FORMS)
+    if not file.is_file():
+        raise FormatError(f"there is no file {file}")
+    if file.suffix == ".onnx":
+        return Target(file)
+    if file.suffix == ".vt":
+        return Target(load(file))
+    module = _import(file)
+    if not colon or not name:
+        found = " or ".join(f"{file}:{name}" for name in _offered(module)[:6])
+        raise ArgumentError(f"{file} needs the name of what to take from it", instead=found)
+    model = _made(_attribute(module, file, name), text)
+    if callable(getattr(model, "eval", None)):
+        model.eval()
+    inputs = getattr(module, "example_inputs", None)
+    dynamic = getattr(module, "dynamic", None)
+    if isinstance(inputs, Mapping):
+        return Target(model, kwargs=inputs, dynamic=dynamic)
+    if inputs is not None and not isinstance(inputs, tuple | list):
+        raise ArgumentError(
+            f"example_inputs in {file} is a {type(inputs).__name__}",
+            instead="example_inputs = (x,)  # or a dict by argument name",
+        )
+    return Target(model, args=tuple(inputs or ()), dynamic=dynamic)
+
+
+def _import(file: Path) -> ModuleType:
+    """Run the user's file as a module of its own name, with its folder to import from."""
+    file = file.resolve()
+    known = sys.modules.get(file.stem)
+    if known is not None and getattr(known, "__file__", None) == str(file):
+        return known
+    # Another module may have the name already, such as one of Python's own.
+    name = file.stem if known is None else f"{file.stem}_at_{abs(hash(file)):x}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(file.parent))
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _offered(module: ModuleType) -> list[str]:
+    """Names in the module that look like something to capture; modules and classes first."""
+
+    def own(value: Any) -> bool:
+        return getattr(value, "__module__", None) == module.__name__
+
+    names = [n for n, v in vars(module).items() if not n.startswith("_") and callable(v) and own(v)]
+    return sorted(names, key=lambda name: inspect.isfunction(getattr(module, name)))
+
+
+def _attribute(module: ModuleType, file: Path, name: str) -> Any:
+    value: Any = module
+    for part in name.split("."):
+        if not hasattr(value, part):
+            found = ", ".join(_offered(module)[:6])
+            raise ArgumentError(f"{file} has no {name!r}", instead=found)
+        value = getattr(value, part)
+    return value
+
+
+def _made(value: Any, text: str) -> Any:
+    """The instance of a class, or what a function without arguments returns."""
+    if inspect.isclass(value) or (inspect.isfunction(value) and not _parameters(value)):
+        if any(p.default is p.empty and p.kind is not p.VAR_POSITIONAL and p.kind is not
+               p.VAR_KEYWORD for p in _parameters(value)):  # fmt: skip
+            raise ArgumentError(
+                f"{text} takes arguments, which a command cannot give",
+                instead=f"net = {value.__name__}(...)  # in the file, and then name `net`",
+            )
+        value = value()
+    if not callable(value):
+        raise ArgumentError(
+            f"{text} is a {type(value).__name__}, which cannot be called",
+            instead="the name of a function, a module, or what makes one",
+        )
+    return value
+
+
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    return list(inspect.signature(function).parameters.values())

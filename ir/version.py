@@ -1,0 +1,3 @@
+"""The version of this package, as files that it writes name it."""
+
+VERSION = "0.1.0"
