@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sysconfig
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
@@ -14,10 +16,10 @@ import numpy as np
 from .. import __version__, export
 from ..examples import digits
 from ..export import Program, Report, compare, trace
+from ..export.atomic import atomic_write
 from ..ir.errors import ArgumentError, VitrifyError
-from ..ir.location import traceback_location
 from ..tensor import Tensor, manual_seed, no_grad
-from ..tracer import flatten
+from ..tracer import flatten, unflatten
 from .inputs import Arguments, parse_dynamic, parse_inputs, random_inputs
 from .summary import onnx_input_types, summarize, summarize_onnx
 from .targets import Target, load_target
@@ -36,23 +38,24 @@ class Commands(click.Group):
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
         except Exception as error:
-            if traceback_location(error.__traceback__) is None:
-                raise
-            click.echo("".join(_users_traceback(error)), err=True, nl=False)
+            frames = error.__traceback__
+            while frames is not None and not _is_users(frames.tb_frame):
+                frames = frames.tb_next
+            if frames is None and not isinstance(error, SyntaxError):
+                raise  # a fault of our own
+            shown = traceback.format_exception(type(error), error, frames)
+            click.echo("".join(shown), err=True, nl=False)
         ctx.exit(REFUSED)
 
 
-def _users_traceback(error: Exception) -> list[str]:
-    """The traceback from where the library called the user's code."""
-    frames = error.__traceback__
-    while frames is not None and not _is_users(frames.tb_frame.f_globals.get("__name__", "")):
-        frames = frames.tb_next
-    return traceback.format_exception(type(error), error, frames)
-
-
-def _is_users(module: str) -> bool:
-    around = (__name__.partition(".")[0], "click", "importlib", "runpy", "tqdm")
-    return module.partition(".")[0] not in (*around, "_frozen_importlib", "__main__")
+def _is_users(frame: FrameType) -> bool:
+    """Whether a line is the user's: not ours, nor from Python or an installed package."""
+    module = frame.f_globals.get("__name__", "").partition(".")[0]
+    paths = sysconfig.get_paths()
+    installed = tuple(paths[key] for key in ("stdlib", "purelib", "platlib"))
+    file = frame.f_code.co_filename
+    ours = module in (__name__.partition(".")[0], "__main__")
+    return not (ours or file.startswith((*installed, "<frozen")))
 
 
 def _options(*names: str) -> Callable[[Any], Any]:
@@ -191,9 +194,7 @@ def export_command(
         bar.update()
         if check:
             bar.set_description("compare")
-            report = compare(
-                loaded.model, output, inputs=args, kwargs=kwargs, rtol=rtol, atol=atol
-            )
+            report = compare(loaded.model, output, inputs=args, kwargs=kwargs, rtol=rtol, atol=atol)
     if as_json:
         written = {"output": output, "opset": opset}
         _print_json(written if report is None else {**written, **report.to_dict()})
@@ -209,9 +210,7 @@ def export_command(
 @_options("input", "seed")
 @click.option("-o", "--output", help="Save the results, as .npz.")
 @_options("json")
-def run(
-    target: str, inputs: tuple[str, ...], seed: int, output: str | None, as_json: bool
-) -> None:
+def run(target: str, inputs: tuple[str, ...], seed: int, output: str | None, as_json: bool) -> None:
     """Run TARGET and print, or save, what it gives.
 
     \b
@@ -245,7 +244,7 @@ def run(
             click.echo(f"{name}: {tensor.type}")
             click.echo(np.array2string(arrays[name], precision=5, threshold=60, edgeitems=3))
     if output is not None:
-        with export.atomic_write(output) as file:
+        with atomic_write(output) as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
         click.echo(f"saved {output}", err=True)
 
@@ -343,7 +342,10 @@ def _arguments(target: Target, inputs: tuple[str, ...], seed: int) -> Arguments:
     if target.args or target.kwargs:
         return target.args, dict(target.kwargs or {})
     if isinstance(target.model, Program):
-        return (), random_inputs(target.model.input_types, seed)
+        captured = target.model.captured
+        tensors = iter(random_inputs(target.model.input_types, seed).values())
+        trees = [unflatten(spec, tensors) for spec in captured.inputs]
+        return (), dict(zip(captured.arguments, trees, strict=True))
     if isinstance(target.model, Path):
         return (), random_inputs(onnx_input_types(target.model), seed)
     return (), {}

@@ -103,12 +103,12 @@ def random_tensor(dtype: DType, shape: tuple[int, ...], random: np.random.Genera
     return as_tensor(np.asarray(array).astype(numpy_dtype(dtype)))
 
 
-def random_inputs(types: Mapping[str, TensorType], seed: int) -> dict[str, Tensor]:
-    """Random inputs by name; dynamic sizes are 2 where their limits allow it."""
+def random_inputs(types: Mapping[str, TensorType], seed: int, size: int = 2) -> dict[str, Tensor]:
+    """Random inputs by name; dynamic sizes are `size` where their limits allow it."""
     random = np.random.default_rng(seed)
     sizes: dict[str, int] = {}
-    for symbol in (s for t in types.values() for size in t.shape for s in dims.symbols(size)):
-        least = 2 if symbol.min is None else max(2, symbol.min)
+    for symbol in (s for t in types.values() for d in t.shape for s in dims.symbols(d)):
+        least = size if symbol.min is None else max(size, symbol.min)
         sizes[symbol.name] = least if symbol.max is None else min(least, symbol.max)
     return {
         name: random_tensor(t.dtype, tuple(dims.evaluate(d, sizes) for d in t.shape), random)

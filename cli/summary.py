@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..export import Program, Session
+from ..export import Program
+from ..export.session import Session
 from ..ir.dims import Size, symbol
 from ..ir.dims_text import parse_size
 from ..ir.errors import FormatError

@@ -55,7 +55,7 @@ def load_target(text: str) -> Target:
         return Target(load(file))
     module = _import(file)
     if not colon or not name:
-        found = " or ".join(f"{file}:{name}" for name in _offered(module)[:6])
+        found = ", ".join(f"{file}:{name}" for name in _offered(module)[:6])
         raise ArgumentError(f"{file} needs the name of what to take from it", instead=found)
     model = _made(_attribute(module, file, name), text)
     if callable(getattr(model, "eval", None)):
@@ -115,9 +115,8 @@ def _attribute(module: ModuleType, file: Path, name: str) -> Any:
 
 def _made(value: Any, text: str) -> Any:
     """The instance of a class, or what a function without arguments returns."""
-    if inspect.isclass(value) or (inspect.isfunction(value) and not _parameters(value)):
-        if any(p.default is p.empty and p.kind is not p.VAR_POSITIONAL and p.kind is not
-               p.VAR_KEYWORD for p in _parameters(value)):  # fmt: skip
+    if inspect.isclass(value) or (inspect.isfunction(value) and not _needed(value, all=True)):
+        if _needed(value):
             raise ArgumentError(
                 f"{text} takes arguments, which a command cannot give",
                 instead=f"net = {value.__name__}(...)  # in the file, and then name `net`",
@@ -131,5 +130,10 @@ def _made(value: Any, text: str) -> Any:
     return value
 
 
-def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    return list(inspect.signature(function).parameters.values())
+def _needed(function: Callable[..., Any], all: bool = False) -> list[str]:
+    """Names of the parameters that a call has to give, or of all of them."""
+    return [
+        name
+        for name, p in inspect.signature(function).parameters.items()
+        if all or (p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
+    ]

@@ -2,7 +2,8 @@
 
 from .comparison import Report, compare
 from .onnx_file import onnx
+from .picture import draw
 from .program import Program, load, trace
 from .session import run
 
-__all__ = ["Program", "Report", "compare", "load", "onnx", "run", "trace"]
+__all__ = ["Program", "Report", "compare", "draw", "load", "onnx", "run", "trace"]

@@ -83,14 +83,24 @@ class Report:
         return {
             "passed": self.passed,
             "judge": self.judge,
-            "rows": _jsonable(rows),
+            "rows": jsonable(rows),
             "notes": [*self.notes],
         }
 
     def __str__(self) -> str:
         from tabulate import tabulate
 
-        header = ("output", "type", "candidate", "max abs", "max rel", "ULPs", "rtol", "atol", "")
+        header = (
+            "output",
+            "type",
+            "candidate",
+            "max abs",
+            "max rel",
+            "ULPs",
+            "rtol",
+            "atol",
+            "result",
+        )
         table = []
         for row in self.rows:
             d = row.difference
@@ -319,11 +329,12 @@ def _short(number: float | None) -> str:
     return str(number) if isinstance(number, int) else f"{number:.2g}"
 
 
-def _jsonable(data: Any) -> Any:
+def jsonable(data: Any) -> Any:
+    """The data with infinities and NaNs, which JSON does not have, as text."""
     if isinstance(data, dict):
-        return {key: _jsonable(value) for key, value in data.items()}
+        return {key: jsonable(value) for key, value in data.items()}
     if isinstance(data, list | tuple):
-        return [_jsonable(item) for item in data]
+        return [jsonable(item) for item in data]
     if isinstance(data, float) and not math.isfinite(data):
         return str(data)
     return data

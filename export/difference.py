@@ -100,7 +100,7 @@ def _measure_floats(expected: np.ndarray, got: np.ndarray, rtol: float, atol: fl
     nan = np.isnan(e)
     if (misplaced := nan != np.isnan(g)).any():
         worst = _worst(expected, got, misplaced)
-        problem = f"NaN in {_count(misplaced)} where the other is not NaN{_at(worst)}"
+        problem = f"NaN in {_count(misplaced)} on one side only{_at(expected, got, worst)}"
         return Difference(problem, rtol=rtol, atol=atol, worst=worst)
     with np.errstate(all="ignore"):
         error = np.where(nan | (e == g), 0.0, np.abs(g - e))
@@ -113,7 +113,9 @@ def _measure_floats(expected: np.ndarray, got: np.ndarray, rtol: float, atol: fl
     relative[np.isnan(relative)] = np.inf
     worst = _worst(expected, got, severity) if error.any() else None
     return Difference(
-        problem=f"{_count(failed)} beyond the tolerance{_at(worst)}" if failed.any() else "",
+        problem=f"{_count(failed)} beyond the tolerance{_at(expected, got, worst)}"
+        if worst and failed.any()
+        else "",
         max_abs=float(error.max(initial=0.0)),
         max_rel=float(relative.max(initial=0.0)),
         max_ulp=int(np.where(nan, np.uint64(0), ulps(expected, got)).max(initial=0)),
@@ -129,7 +131,7 @@ def _measure_integers(expected: np.ndarray, got: np.ndarray) -> Difference:
     low, high = np.minimum(expected, got), np.maximum(expected, got)
     distance = high.astype(np.uint64) - low.astype(np.uint64)
     worst = _worst(expected, got, distance) if differs.any() else None
-    problem = f"{_count(differs)} not equal{_at(worst)}" if worst else ""
+    problem = f"{_count(differs)} not equal{_at(expected, got, worst)}" if worst else ""
     return Difference(problem, int(distance.max(initial=0)), rtol=0.0, atol=0.0, worst=worst)
 
 
@@ -166,11 +168,10 @@ def _count(mask: np.ndarray) -> str:
     return f"{int(mask.sum())} of {mask.size} elements"
 
 
-def _at(worst: Worst | None) -> str:
-    if worst is None:
-        return ""
-    where = f"at {list(worst.index)}: " if worst.index else ""
-    return f"; {where}expected {worst.expected!r}, got {worst.got!r}"
+def _at(expected: np.ndarray, got: np.ndarray, worst: Worst) -> str:
+    """The worst element in words, with as many digits as its dtype has."""
+    where = f"at {list(worst.index)} " if worst.index else ""
+    return f"; {where}{got[worst.index]!s}, expected {expected[worst.index]!s}"
 
 
 def describe(array: np.ndarray) -> str:

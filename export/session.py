@@ -6,14 +6,15 @@ import ctypes
 import json
 import os
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..ir.dims import Dim, solve, symbol
+from ..ir import dims
+from ..ir.dims import Dim, Symbol, solve, symbols
 from ..ir.dims_text import parse_size
 from ..ir.errors import ArgumentError, ConstraintError, DTypeError, FormatError
 from ..ir.types import BY_NAME, DType, bfloat16
@@ -79,7 +80,7 @@ class Session:
         self.outputs = tuple(map(self._port, self._session.get_outputs()))
         metadata = self._session.get_modelmeta().custom_metadata_map
         self._arguments = _json_object(metadata.get("vitrify.arguments"))
-        self._symbols = _symbols(_json_object(metadata.get("vitrify.sizes")))
+        self._sizes = _sizes(_json_object(metadata.get("vitrify.sizes")), self.inputs)
 
     def __call__(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
         """Run the model; see `run`, but the results are always a dict."""
@@ -130,7 +131,7 @@ class Session:
         return arrays
 
     def _port(self, info: Any) -> Port:
-        name = info.type.removeprefix("tensor(").removesuffix(")")
+        name = str(info.type).removeprefix("tensor(").removesuffix(")")
         dtype = BY_NAME.get(_TYPE_NAMES.get(name, name))
         if dtype is None:
             raise FormatError(f"{self.path}: {info.name} is a {info.type}, which no tensor holds")
@@ -207,28 +208,28 @@ class Session:
         self, size: str, actual: int, at: str, known: dict[str, tuple[int, str]]
     ) -> None:
         found = {size: actual}
-        if self._symbols:
-            dim = _parsed(size, self._symbols)
-            solved = None if dim is None else solve(dim, actual)
+        if (dim := self._sizes.get(size)) is not None:
+            solved = solve(dim, actual)
             if solved is None:
                 raise ConstraintError(f"{at} is {actual}, which {size} cannot be")
             found = solved
+            for symbol in symbols(dim):
+                _check_range(symbol, found.get(symbol.name), at)
         for name, value in found.items():
-            if name in self._symbols:
-                self._check_range(name, value, at)
             before = known.setdefault(name, (value, at))
             if before[0] != value:
                 raise ConstraintError(
                     f"{at} makes {name} = {value}, but {before[1]} makes it {before[0]}"
                 )
 
-    def _check_range(self, name: str, value: int, at: str) -> None:
-        ((((atom, _),), _),) = self._symbols[name].terms
-        low, high = getattr(atom, "min", None), getattr(atom, "max", None)
-        if low is not None and value < low:
-            raise ConstraintError(f"{at} makes {name} = {value}, below {low}")
-        if high is not None and value > high:
-            raise ConstraintError(f"{at} makes {name} = {value}, above {high}")
+
+def _check_range(symbol: Symbol, value: int | None, at: str) -> None:
+    if value is None:
+        return
+    if symbol.min is not None and value < symbol.min:
+        raise ConstraintError(f"{at} makes {symbol.name} = {value}, below {symbol.min}")
+    if symbol.max is not None and value > symbol.max:
+        raise ConstraintError(f"{at} makes {symbol.name} = {value}, above {symbol.max}")
 
 
 def _is_array(leaf: Any) -> bool:
@@ -272,22 +273,17 @@ def _json_object(text: str | None) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _symbols(limits: Mapping[str, Any]) -> dict[str, Dim]:
-    result: dict[str, Dim] = {}
-    for name, limit in limits.items():
-        try:
-            low, high = limit
-            result[name] = symbol(name, low, high)
-        except (TypeError, ValueError):
-            return {}
-    return result
-
-
-def _parsed(text: str, symbols: Mapping[str, Dim]) -> Any:
+def _sizes(limits: Mapping[str, Any], ports: Sequence[Port]) -> dict[str, Dim]:
+    """The dynamic sizes that Vitrify wrote, read back from their text."""
+    found: dict[str, Dim] = {}
     try:
-        return parse_size(text, symbols)
-    except ValueError:
-        return None
+        named = {name: dims.symbol(name, low, high) for name, (low, high) in limits.items()}
+        for size in (size for port in ports for size in port.shape):
+            if isinstance(size, str) and isinstance(parsed := parse_size(size, named), Dim):
+                found[size] = parsed
+    except (TypeError, ValueError):
+        return {}  # not by us, or changed since
+    return found
 
 
 _sessions: OrderedDict[tuple[Any, ...], Session] = OrderedDict()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..ir.errors import StateError, VitrifyError
 from ..tensor import Tensor, as_tensor, no_grad
-from ..tensor.device import _placing
+from ..tensor.device import writable
 
 if TYPE_CHECKING:
     from .module import Module
@@ -77,6 +77,6 @@ def _fitting(value: Any, target: Tensor) -> Tensor:
         raise StateError(f"shape {source.shape} in the state, {target.shape} in the module")
     if source.dtype.category > target.dtype.category:
         raise StateError(f"{source.dtype.name} in the state, {target.dtype.name} in the module")
-    if not _placing(target._data):
+    if not writable(target._data):
         raise StateError("the module's memory is read-only; make it with vt.tensor(array)")
     return source.to(device=target.device)

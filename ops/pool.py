@@ -10,7 +10,8 @@ from ..ir.dims import Dim, Size, minimum, same
 from ..ir.dims import product as total
 from ..ir.errors import ArgumentError, DTypeError, ShapeError
 from ..ir.types import Shape, TensorType, bool_, int64
-from .conv import Pairs, Sizes, batched, conv, padded, require_room, spatial, to_input, window_count
+from .conv import conv, to_input
+from .conv_kernels import wide
 from .create import arange, full
 from .elementwise import clamp
 from .index import index_put
@@ -18,6 +19,7 @@ from .reduce import amax, mean
 from .registry import Tensor, composite, primitive
 from .rules import require, require_float
 from .shape import narrow, reshape, shown, stack
+from .windows import Pairs, Sizes, batched, padded, require_room, spatial, window_count
 
 # ---------------------------------------------------------------- arguments and sizes
 
@@ -90,7 +92,7 @@ def _window_lengths(
 # ---------------------------------------------------------------- kernels
 
 
-def _fold(xp: Any, x: Any, counts: Sizes, kernel: Sizes, stride: Sizes, dilation: Sizes, combine):
+def _fold(xp: Any, x: Any, counts: Shape, kernel: Sizes, stride: Sizes, dilation: Sizes, combine):
     """`combine` over all elements of each window of a padded array, one dim after the other."""
     for dim, (c, k, s, d) in enumerate(zip(counts, kernel, stride, dilation, strict=True), 2):
         lead = (slice(None),) * dim
@@ -142,7 +144,7 @@ def _eager_max_pool_indices(
         places.append(((xp.arange(c) * s - p) * steps[k]).reshape(c, *(1,) * (ndim - 1 - k)))
     start = sum(places)
     nan = x.dtype.kind not in "iu" and x.size > 0 and bool(xp.isnan(x.max()))
-    best = where = None
+    best, where = None, xp.zeros((), np.int64)
     for at in np.ndindex(*kernel_size):
         spans = zip(at, dilation, stride, counts, strict=True)
         part = x[(..., *(slice(j * d, j * d + (c - 1) * s + 1, s) for j, d, s, c in spans))]
@@ -173,9 +175,9 @@ def _divide(
     if not ceil_mode and (count_include_pad or not any(padding)):
         return x * (1.0 / total(kernel_size))
     axes = zip(sizes, counts, kernel_size, stride, padding, strict=True)
-    for k, (n, c, *axis) in enumerate(axes):
-        lengths = _window_lengths(n, c, *axis, count_include_pad, lib)
-        x = x / lengths.reshape((c, *(1,) * (len(sizes) - 1 - k)))
+    for dim, (n, c, k, s, p) in enumerate(axes, 1):
+        lengths = _window_lengths(n, c, k, s, p, count_include_pad, lib)
+        x = x / lengths.reshape((c, *(1,) * (len(sizes) - dim)))
     return x
 
 
@@ -189,7 +191,7 @@ def _eager_avg_pool(
     count_include_pad: bool,
 ) -> Any:
     dtype, sizes = x.dtype, x.shape[2:]
-    x = x.astype(np.float32) if dtype.itemsize == 2 else x
+    x = wide(x)
     ones = (1,) * len(sizes)
     counts = pooled_sizes(sizes, kernel_size, stride, padding, ones, ceil_mode)
     x = padded(xp, x, _reach(sizes, kernel_size, stride, padding, ones, ceil_mode))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from typing import Any
 
@@ -81,9 +82,7 @@ def erf(xp: Any, x: Any) -> Any:
     Right to about half a unit in the last place up to float32, to 4e-16 in float64.
     """
     if xp is not np:
-        from cupyx.scipy.special import erf as cupy_erf
-
-        return cupy_erf(x)
+        return importlib.import_module("cupyx.scipy.special").erf(x)
     out = np.empty(x.shape, x.dtype)
     source, target = x.reshape(-1), out.reshape(-1)
     kernel = _erf_cody if x.dtype.itemsize == 8 else _erf_rational

@@ -178,6 +178,7 @@ class _Folding:
         self.known: dict[Value, Node] = {}  # defined by nodes that depend on no input
         self.users: dict[Value, list[Node | None]] = {}  # None stands for the graph's return
         self.computed: dict[Value, Tensor] = {}
+        self.position = {node: k for k, node in enumerate(graph.nodes)}
         for node in graph.nodes:
             if self._is_known(node):
                 self.known.update((value, node) for value in node.outputs)
@@ -226,37 +227,41 @@ class _Folding:
 
     def _profit(self, value: Value) -> str | None:
         """The largest parameter that folding `value` makes superfluous; None if that costs."""
-        origin: set[Value] = {value}
+        origin = self._origin(value)
         gone: set[Node | None] = set()
-        parameters: list[Node] = []
-        freed: list[Node] = []
-        for node in reversed(self.graph.nodes):
-            if origin.isdisjoint(node.outputs):
-                continue
-            origin.update(v for v in node.inputs if v is not None)
+        for node in reversed(origin):
             uses = [u for v in node.outputs if v is not value for u in self.users.get(v, ())]
             if gone.issuperset(uses):
                 gone.add(node)
-            if node.op is _parameter:
-                parameters.append(node)
-                freed.extend([node] if node in gone else [])
+        parameters = [node for node in origin if node.op is _parameter]
+        freed = [node for node in parameters if node in gone]
         budget = sum(_bytes(node.output.type) for node in freed) + _SLACK_BYTES
         if not parameters or _bytes(value.type) > budget:
             return None
-        largest = max(reversed(freed or parameters), key=lambda node: _bytes(node.output.type))
+        largest = max(freed or parameters, key=lambda node: _bytes(node.output.type))
         return largest.attrs["name"]
+
+    def _origin(self, value: Value) -> list[Node]:
+        """The nodes that `value` comes from, in the order of the graph."""
+        found: set[Node] = set()
+        todo = [self.known[value]]
+        while todo:
+            node = todo.pop()
+            if node not in found:
+                found.add(node)
+                todo += [self.known[v] for v in node.inputs if v is not None]
+        return sorted(found, key=self.position.__getitem__)
 
     def _evaluate(self, value: Value) -> bool:
         """Compute `value` and what it needs; False where a kernel fails."""
-        node = self.known[value]
-        if value not in self.computed:
+        for node in self._origin(value):
+            if self.computed.keys() >= set(node.outputs):
+                continue
             if node.op is _parameter:
-                results: tuple[Tensor, ...] | None = (self.state[node.attrs["name"]],)
-            elif all(v is None or self._evaluate(v) for v in node.inputs):
-                inputs = [None if v is None else self.computed[v] for v in node.inputs]
-                results = _compute(node, inputs)
-            else:
-                results = None
+                self.computed[node.output] = self.state[node.attrs["name"]]
+                continue
+            inputs = [None if v is None else self.computed[v] for v in node.inputs]
+            results = _compute(node, inputs)
             if results is None:
                 return False
             self.computed.update(zip(node.outputs, results, strict=True))

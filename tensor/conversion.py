@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import ops
 from ..ir.errors import ArgumentError, AutogradError, DTypeError
 from ..ir.op import current
-from ..ir.types import DType, Shape
+from ..ir.types import Shape
 from .device import CPU, Device
 
 
@@ -21,10 +21,15 @@ class Conversions:
     __slots__ = ()
 
     _data: Any
-    dtype: DType
-    shape: Shape
-    device: Device
-    requires_grad: bool
+
+    if TYPE_CHECKING:  # what `Tensor` has
+
+        @property
+        def shape(self) -> Shape: ...
+        @property
+        def device(self) -> Device: ...
+        @property
+        def requires_grad(self) -> builtins.bool: ...
 
     def _values(self, what: str, instead: str = "") -> Any:
         """The array, for a use of its values outside the graph; a capture refuses that."""

@@ -15,6 +15,7 @@ from ..ir.errors import (
     AutogradError,
     CaptureError,
     DTypeError,
+    OutOfRangeError,
     ShapeError,
     VitrifyError,
 )
@@ -40,7 +41,14 @@ class Eager:
             number = _float_constant(*args)
             if number is not None:
                 return number
-        return self.apply(op, *op.canonical(*args, **kwargs))
+        try:
+            return self.apply(op, *op.canonical(*args, **kwargs))
+        except AttributeError:
+            if any(isinstance(arg, np.ndarray) for arg in (*args, *kwargs.values())):
+                raise DTypeError(
+                    f"{op.name} takes tensors, not NumPy arrays", instead="vt.tensor(x)"
+                ) from None
+            raise
 
     def apply(self, op: Op, tensors: Sequence[Any], attrs: Attrs) -> Any:
         recorded = needs_grad(tensors)

@@ -32,7 +32,7 @@ def _array(data: Any, dtype: DType | None, copy: bool) -> Any:
     elif isinstance(data, list | tuple) and any(isinstance(item, Tensor) for item in data):
         data = [item.tolist() if isinstance(item, Tensor) else item for item in data]
     try:
-        array = np.asarray(data) if device_of(data) == CPU else data
+        array: Any = np.asarray(data) if device_of(data) == CPU else data
     except ValueError as error:
         raise ArgumentError(f"no tensor can be made of this: {error}") from None
     try:

@@ -21,7 +21,7 @@ from .. import ops
 from ..ir.builder import result_types
 from ..ir.dims import same_shape
 from ..ir.errors import AutogradError
-from ..ir.op import Op
+from ..ir.op import Attrs, Op
 from ..ir.types import DType, Shape, TensorType
 from ..ops.registry import is_tensor
 from .device import creating_on
@@ -75,9 +75,7 @@ class GradFn:
         "types",
     )  # fmt: skip
 
-    def __init__(
-        self, op: Op, attrs: dict[str, Any], inputs: Sequence[Any], outputs: Sequence[Any]
-    ) -> None:
+    def __init__(self, op: Op, attrs: Attrs, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
         self.op = op
         self.attrs = attrs
         self.edges: list[Edge | None] = []
@@ -216,7 +214,7 @@ def needs_grad(tensors: Sequence[Any]) -> bool:
     return False
 
 
-def record(op: Op, attrs: dict[str, Any], inputs: Sequence[Any], outputs: Sequence[Tensor]) -> None:
+def record(op: Op, attrs: Attrs, inputs: Sequence[Any], outputs: Sequence[Tensor]) -> None:
     """Make the outputs remember how they came about."""
     function = None
     for k, out in enumerate(outputs):

@@ -16,7 +16,7 @@ from ..ir import types
 from ..ir.dims import Dim, Size, product
 from ..ir.errors import ArgumentError, AutogradError, DTypeError
 from ..ir.graph import Value
-from ..ir.op import Op, current
+from ..ir.op import Attrs, Op, current
 from ..ir.types import DType, Shape, TensorType
 from ..ops.arrays import dtype_of
 from ..ops.registry import is_tensor
@@ -93,7 +93,7 @@ class Tensor(Conversions):
     _index: builtins.int  # which of the GradFn's outputs this is
     _requires_grad: builtins.bool
     _version: list[builtins.int]  # [writes, changes of history], shared with all views
-    _view: tuple[Tensor, Op, dict[str, Any], builtins.int] | None  # base, how, which output
+    _view: tuple[Tensor, Op, Attrs, builtins.int] | None  # base, how, which output
     _seen: builtins.int  # the change of history that _grad_fn is up to date with
     grad: Tensor | None
 
@@ -378,6 +378,10 @@ class Tensor(Conversions):
     __pow__ = _operator(ops.pow)
     __rpow__ = _reflected(ops.pow)
     __matmul__ = ops.matmul
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return ops.matmul(other, self)
+
     __neg__ = ops.neg
     __abs__ = ops.abs
     __invert__ = ops.bitwise_not

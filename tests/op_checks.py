@@ -145,6 +145,7 @@ class Row:
         function: The public function, where it has another name.
         atol: Added to the absolute tolerance, in units of the dtype's tolerance.
         refused: Why a capture refuses it; empty where it does not.
+        onnx: Why ONNX cannot express it; empty where it can.
     """
 
     name: str
@@ -155,6 +156,7 @@ class Row:
     function: Callable[..., Any] | None = None
     atol: float = 1.0
     refused: str = ""
+    onnx: str = ""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return (self.function or getattr(vt.ops, self.name))(*args, **kwargs)

@@ -294,7 +294,7 @@ def variance(function: Any) -> Any:
 REDUCE = [
     reduction("sum", np.sum, dtypes=ANY, atol=20.0),
     reduction("prod", np.prod, dtypes=ANY, atol=50.0),
-    reduction("mean", np.mean, dtypes=FLOAT, atol=4.0),
+    reduction("mean", np.mean, empty=False, dtypes=FLOAT, atol=4.0),
     reduction("amax", amax, empty=False, dtypes=ANY),
     reduction("amin", amin, empty=False, dtypes=ANY),
     reduction("any", np.any, dtypes=ANY, grad=False),

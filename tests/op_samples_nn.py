@@ -50,6 +50,7 @@ WINDOWS = [
                 groups=1,
             ),
         ),
+        onnx="it occurs in gradients alone",
     ),
     layer(
         "max_pool",

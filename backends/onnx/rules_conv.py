@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product as cartesian
+from typing import Any
 
 from ...ir.dims import Dim, product
 from ...ir.graph import Node
@@ -113,7 +114,7 @@ def _(b: Writer, node: Node, x: Ref, weight: Ref, bias: Ref | None) -> Ref:
 # ---------------------------------------------------------------- pools
 
 
-def _pool_attrs(node: Node) -> dict[str, list[int] | None]:
+def _pool_attrs(node: Node) -> dict[str, Any]:
     """Windows, with what ceil_mode lets them reach over the end as padding after it."""
     attrs, sizes = node.attrs, shape_of(node)[2:]
     dilation = attrs.get("dilation", (1,) * len(sizes))
@@ -147,7 +148,7 @@ def _(b: Writer, node: Node, x: Ref) -> Ref:
     """ONNX counts the indices through all dims, we within each plane of spatial dims."""
     if not x.dtype.is_floating_point:
         raise Declined("MaxPool gives no indices for integers")
-    _, indices = b.node("MaxPool", [b.widen(x)], 2, dict(_pool_attrs(node)))
+    _, indices = b.node("MaxPool", [b.widen(x)], 2, _pool_attrs(node))
     plane = b.sizes.one(product(shape_of(node)[2:]))
     return b.op("Mod", Ref(indices, int64), plane)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.polynomial import chebyshev
@@ -149,11 +150,11 @@ def _(b: Writer, node: Node, x: Ref) -> Ref:
 def _erf_series() -> tuple[np.ndarray, np.ndarray]:
     """Power series on [-1, 1]: erf(x)/x for |x| <= 2, and exp(x*x) * erfc(x) for x in 2..6."""
 
-    def inner(t: np.ndarray) -> np.ndarray:
+    def inner(t: np.ndarray) -> Any:
         roots = np.sqrt(2.0 * (t + 1.0))
         return np.array([math.erf(r) / r if r else 2.0 / math.sqrt(math.pi) for r in roots])
 
-    def outer(t: np.ndarray) -> np.ndarray:
+    def outer(t: np.ndarray) -> Any:
         return np.array([math.erfc(r) * math.exp(r * r) for r in 2.0 * t + 4.0])
 
     return (

@@ -242,7 +242,7 @@ def _eager_layer_norm(
     xp: Any, x: Any, weight: Any, bias: Any, normalized_shape: Shape, eps: float
 ) -> Any:
     wide = _wide(x)
-    rows = wide.reshape(-1, int(np.prod(normalized_shape)))
+    rows = wide.reshape(-1, product(normalized_shape))
     out = rows - xp.mean(rows, axis=1, keepdims=True)
     squares = xp.einsum("ij,ij->i", out, out)[:, None]  # one pass, no array of squares
     out *= 1 / xp.sqrt(squares / rows.shape[1] + out.dtype.type(eps))
@@ -311,7 +311,7 @@ def _canonical_rms_norm(
 
 
 def _eager_rms_norm(xp: Any, x: Any, weight: Any, normalized_shape: Shape, eps: float) -> Any:
-    rows = _wide(x).reshape(-1, int(np.prod(normalized_shape)))
+    rows = _wide(x).reshape(-1, product(normalized_shape))
     squares = xp.einsum("ij,ij->i", rows, rows)[:, None]
     out = rows * (1 / xp.sqrt(squares / rows.shape[1] + rows.dtype.type(eps)))
     out = out.reshape(x.shape)

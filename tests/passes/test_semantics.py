@@ -263,3 +263,13 @@ def test_a_parameter_without_data_is_not_folded():
         REGISTRY,
     )
     assert fold_parameters({})(graph) is graph
+
+
+def test_a_deep_chain_of_weights():
+    chain = "\n".join(f"%{k + 1} = neg(%{k}) : f32[]" for k in range(3000))
+    graph = parse_graph(
+        f'graph f() -> (f32[]) {{\n%0 = parameter "w" : f32[]\n{chain}\nreturn %3000\n}}', REGISTRY
+    )
+    state = {"w": vt.tensor(2.0)}
+    assert len(fold_parameters(state)(graph).nodes) == 1
+    assert state["w.folded"].item() == 2.0
