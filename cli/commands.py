@@ -17,8 +17,9 @@ from .. import __version__, export
 from ..examples import digits
 from ..export import Program, Report, compare, trace
 from ..export.atomic import atomic_write
+from ..export.comparison import jsonable
 from ..ir.errors import ArgumentError, VitrifyError
-from ..tensor import Tensor, manual_seed, no_grad
+from ..tensor import Tensor, no_grad
 from ..tracer import flatten, unflatten
 from .inputs import Arguments, parse_dynamic, parse_inputs, random_inputs
 from .summary import onnx_input_types, summarize, summarize_onnx
@@ -121,7 +122,7 @@ def main() -> None:
 @click.option("-o", "--out", default="out", show_default=True, help="Where the files go.")
 @click.option("--epochs", default=digits.EPOCHS, show_default=True, type=click.IntRange(1))
 def demo(out: str, epochs: int) -> None:
-    """Train a small network on real digits, capture, export and compare it.
+    """Train on real digits, capture, export, compare.
 
     \b
     vitrify demo
@@ -145,7 +146,7 @@ def trace_command(
     vitrify trace model.py:step -i x=f32[2,3] -i scale=0.5 --dynamic x.0=batch
     vitrify trace model.py:Net -o net.vt
     """
-    program, _ = _program(_load(target, seed), inputs, dynamic, seed)
+    program, _ = _program(load_target(target, seed), inputs, dynamic, seed)
     if output is not None:
         _ending(output, ".vt")
     click.echo(str(program.graph))
@@ -182,9 +183,9 @@ def export_command(
     from tqdm import tqdm
 
     _ending(output, ".onnx")
-    loaded = _load(target, seed)
+    loaded = load_target(target, seed)
     steps = ("capture", "write", "compare") if check else ("capture", "write")
-    report = None
+    report: Report | None = None
     with tqdm(total=len(steps), disable=None, leave=False) as bar:
         bar.set_description("capture")
         program, (args, kwargs) = _program(loaded, inputs, dynamic, seed)
@@ -195,6 +196,10 @@ def export_command(
         if check:
             bar.set_description("compare")
             report = compare(loaded.model, output, inputs=args, kwargs=kwargs, rtol=rtol, atol=atol)
+            if not all(type.is_static for type in program.input_types.values()):
+                # What is dynamic is to be right at another size, too.
+                others = _random_arguments(program, seed, size=5)
+                report += compare(program, output, inputs=(), kwargs=others, rtol=rtol, atol=atol)
     if as_json:
         written = {"output": output, "opset": opset}
         _print_json(written if report is None else {**written, **report.to_dict()})
@@ -220,7 +225,7 @@ def run(target: str, inputs: tuple[str, ...], seed: int, output: str | None, as_
     """
     if output is not None:
         _ending(output, ".npz")
-    loaded = _load(target, seed)
+    loaded = load_target(target, seed)
     args, kwargs = _arguments(loaded, inputs, seed)
     if isinstance(loaded.model, Path):
         result: Any = export.run(loaded.model, *args, **kwargs)
@@ -235,7 +240,7 @@ def run(target: str, inputs: tuple[str, ...], seed: int, output: str | None, as_
     if as_json:
         _print_json(
             {
-                name: {"type": str(tensor.type), "values": arrays[name].astype(object).tolist()}
+                name: {"type": str(tensor.type), "values": arrays[name].tolist()}
                 for name, tensor in results.items()
             }
         )
@@ -262,7 +267,7 @@ def compare_command(
     atol: float | None,
     as_json: bool,
 ) -> None:
-    """Run TARGET and the CANDIDATES on the same inputs, and compare the results.
+    """Compare what TARGET and the CANDIDATES compute from the same inputs.
 
     A function or module is also captured and compared with its own program.
 
@@ -271,8 +276,8 @@ def compare_command(
     vitrify compare net.vt net.onnx --rtol 1e-3
     vitrify compare old.onnx new.onnx -i x=@images.npy --json
     """
-    loaded = _load(target, seed)
-    others = [_load(candidate, seed) for candidate in candidates]
+    loaded = load_target(target, seed)
+    others = [load_target(candidate, seed) for candidate in candidates]
     args, kwargs = _arguments(loaded, inputs, seed)
     report = compare(
         _runnable(loaded, target),
@@ -306,7 +311,7 @@ def inspect(
     vitrify inspect net.vt --picture net.png
     vitrify inspect model.py:Net -i x=f32[2,3] --json
     """
-    loaded = _load(target, seed)
+    loaded = load_target(target, seed)
     if isinstance(loaded.model, Path):
         if picture is not None:
             raise ArgumentError("an ONNX file cannot be drawn", instead="the .vt it came from")
@@ -325,11 +330,6 @@ def inspect(
 # ---------------------------------------------------------------- what they share
 
 
-def _load(text: str, seed: int) -> Target:
-    manual_seed(seed)
-    return load_target(text)
-
-
 def _runnable(target: Target, text: str) -> Any:
     """What `compare` takes: archives by path, so that tables name the file."""
     return text if isinstance(target.model, Program) else target.model
@@ -342,13 +342,18 @@ def _arguments(target: Target, inputs: tuple[str, ...], seed: int) -> Arguments:
     if target.args or target.kwargs:
         return target.args, dict(target.kwargs or {})
     if isinstance(target.model, Program):
-        captured = target.model.captured
-        tensors = iter(random_inputs(target.model.input_types, seed).values())
-        trees = [unflatten(spec, tensors) for spec in captured.inputs]
-        return (), dict(zip(captured.arguments, trees, strict=True))
+        return (), _random_arguments(target.model, seed)
     if isinstance(target.model, Path):
         return (), random_inputs(onnx_input_types(target.model), seed)
     return (), {}
+
+
+def _random_arguments(program: Program, seed: int, size: int = 2) -> dict[str, Any]:
+    """Random arguments by name; dynamic sizes are `size` where their limits allow it."""
+    captured = program.captured
+    tensors = iter(random_inputs(program.input_types, seed, size).values())
+    trees = [unflatten(spec, tensors) for spec in captured.inputs]
+    return dict(zip(captured.arguments, trees, strict=True))
 
 
 def _program(
@@ -374,7 +379,7 @@ def _ending(path: str, ending: str) -> None:
 
 
 def _print_json(data: Any) -> None:
-    click.echo(json.dumps(data, indent=1, default=float))
+    click.echo(json.dumps(jsonable(data), indent=1))
 
 
 def _finish(report: Report | None) -> None:

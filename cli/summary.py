@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..export import Program
-from ..export.session import Session
+from ..export.session import Port, Session
 from ..ir.dims import Size, symbol
 from ..ir.dims_text import parse_size
 from ..ir.errors import FormatError
@@ -108,15 +109,17 @@ def summarize_onnx(path: Path) -> Summary:
     }
     return Summary(
         f"ONNX, {opsets}, IR version {model.ir_version}, made by {producer or 'unknown'}",
-        *(
-            {port.name: str(port).partition(": ")[2] for port in ports}
-            for ports in (session.inputs, session.outputs)
-        ),
+        _ports(session.inputs),
+        _ports(session.outputs),
         (),
         sum(count for count, _ in weights),
         sum(count * itemsize[kind] for count, kind in weights),
         Counter(f"{node.domain}.{node.op_type}".lstrip(".") for node in model.graph.node),
     )
+
+
+def _ports(ports: Sequence[Port]) -> dict[str, str]:
+    return {port.name: str(port).partition(": ")[2] for port in ports}
 
 
 def onnx_input_types(path: Path) -> dict[str, TensorType]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..export import Program, load
 from ..ir.errors import ArgumentError, FormatError
+from ..tensor import manual_seed
 
 _FORMS = "model.py:Net, model.vt or model.onnx"
 
@@ -34,10 +35,15 @@ class Target:
     dynamic: Mapping[str, Any] | None = None
 
 
-def load_target(text: str) -> Target:
+def load_target(text: str, seed: int) -> Target:
     """Find what the command line names.
 
     A class, or a function without arguments, is called; a module is switched to evaluation.
+
+    Args:
+        text: As on the command line.
+        seed: Of the random numbers that modules start with, when the file is run and again when
+            something is made: so neither depends on what else the file makes.
 
     Raises:
         ArgumentError: where there is no such file or name, or nothing that can be run.
@@ -53,13 +59,16 @@ def load_target(text: str) -> Target:
         return Target(file)
     if file.suffix == ".vt":
         return Target(load(file))
+    manual_seed(seed)
     module = _import(file)
     if not colon or not name:
         found = ", ".join(f"{file}:{name}" for name in _offered(module)[:6])
         raise ArgumentError(f"{file} needs the name of what to take from it", instead=found)
+    manual_seed(seed)
     model = _made(_attribute(module, file, name), text)
-    if callable(getattr(model, "eval", None)):
-        model.eval()
+    owner = getattr(model, "__self__", model)  # of a method
+    if callable(getattr(owner, "eval", None)):
+        owner.eval()
     inputs = getattr(module, "example_inputs", None)
     dynamic = getattr(module, "dynamic", None)
     if isinstance(inputs, Mapping):
@@ -124,7 +133,7 @@ def _made(value: Any, text: str) -> Any:
         value = value()
     if not callable(value):
         raise ArgumentError(
-            f"{text} is a {type(value).__name__}, which cannot be called",
+            f"{text} is {value!r:.60}, which cannot be called",
             instead="the name of a function, a module, or what makes one",
         )
     return value

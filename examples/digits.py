@@ -158,9 +158,12 @@ def draw_digits(
         ) from None
     rows, columns = 3, 8
     order = np.argsort((eager == truth).numpy(), kind="stable")
-    figure = Figure(figsize=(columns * 1.3, rows * 1.65), dpi=110, layout="constrained")
+    figure = Figure(figsize=(columns * 1.3, rows * 1.7 + 0.3), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle("eager and ONNX Runtime agree; red is not what was written", size=11)
+    agree = int((eager == exported).sum())
+    figure.suptitle(
+        f"{agree} of {len(truth)} predictions agree; red: not what was written\n", size=10
+    )
     for k, axes in zip(order, figure.subplots(rows, columns).flat, strict=False):
         axes.imshow(images[int(k), 0].numpy(), cmap="gray_r", vmin=0, vmax=1)
         axes.set_axis_off()

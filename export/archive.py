@@ -29,7 +29,7 @@ from ..tracer import Captured, TreeSpec
 from .atomic import atomic_write
 
 FORMAT = "vitrify-program"
-VERSION = 1
+FORMAT_VERSION = 1
 _MANIFEST, _GRAPH, _WEIGHTS = "manifest.json", "graph.txt", "weights.safetensors"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -43,7 +43,7 @@ def write_archive(path: str | Path, captured: Captured) -> Path:
     graph, state = captured.graph, captured.state
     manifest = {
         "format": FORMAT,
-        "version": VERSION,
+        "version": FORMAT_VERSION,
         "producer": f"vitrify {VERSION}",
         "name": graph.name,
         "arguments": list(captured.arguments),
@@ -135,9 +135,9 @@ def _manifest(data: bytes) -> dict[str, Any]:
         raise FormatError(f"{_MANIFEST} is damaged: {error}") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise FormatError(f"{_MANIFEST} does not describe a vitrify program")
-    if manifest.get("version") != VERSION:
+    if manifest.get("version") != FORMAT_VERSION:
         raise FormatError(
-            f"the program has format version {manifest.get('version')}, this is {VERSION}",
+            f"the program has format version {manifest.get('version')}, this is {FORMAT_VERSION}",
             instead="a newer vitrify",
         )
     return manifest

@@ -154,15 +154,15 @@ def compare(
         >>> assert report.passed
     """
     args = (inputs,) if isinstance(inputs, Tensor | np.ndarray) else tuple(inputs)
-    args, kwargs = _mapped((args, dict(kwargs or {})), as_tensor)
+    named: Mapping[str, Any]
+    args, named = _mapped((args, dict(kwargs or {})), as_tensor)
     notes: list[str] = []
     if getattr(model, "training", False):
         notes.append(_check_training(model))
     runners = [_runner(target) for target in (model, *candidates)]
-    eager = callable(model) and not isinstance(model, Program)
-    if eager and not any(runner.is_program for runner in runners):
+    if callable(model) and not any(runner.is_program for runner in runners):
         try:
-            program = trace(model, *args, **kwargs)
+            program = trace(model, *args, **named)
         except VitrifyError as error:
             notes.append(f"not compared with the reference backend, as capture is refused: {error}")
         else:
@@ -174,10 +174,10 @@ def compare(
             instead='vt.compare(model, "model.onnx", inputs=(x,))',
         )
     names = _unique([runner.name for runner in runners])
-    expected = runners[0].run(args, kwargs)
+    expected = runners[0].run(args, named)
     rows: list[Row] = []
     for name, runner in zip(names[1:], runners[1:], strict=True):
-        rows += _compare_results(name, expected, runner.run(args, kwargs), rtol, atol)
+        rows += _compare_results(name, expected, runner.run(args, named), rtol, atol)
     if not rows:
         raise ArgumentError("the model returns no tensors, so there is nothing to compare")
     return Report(names[0], tuple(rows), tuple(notes))

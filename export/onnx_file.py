@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -76,15 +77,22 @@ def onnx(
     if input_names is None:
         model.metadata_props.add(key="vitrify.arguments", value=_arguments(program))
     _check(model)
-    if data.size <= _INLINE_BYTES:
-        data.inline(model)
-    else:
+    if data.size > _INLINE_BYTES:
         with atomic_write(target.with_name(data.location)) as file:
             data.write(file)
-    content = model.SerializeToString(deterministic=True)
-    with atomic_write(target) as file:
-        file.write(content)
+        with atomic_write(target) as file:
+            file.write(model.SerializeToString(deterministic=True))
+    else:
+        with atomic_write(target) as file:
+            data.write_inline(model, file)
     return target
+
+
+def _version() -> str:
+    try:
+        return version("vitrify")
+    except PackageNotFoundError:  # run from a checkout that was never installed
+        return ""
 
 
 def _renamed(what: str, names: Sequence[str], given: Names | None) -> list[str]:

@@ -7,7 +7,9 @@ from .compare import (
     bitwise_or,
     bitwise_right_shift,
     bitwise_xor,
+    allclose,
     eq,
+    equal,
     ge,
     gt,
     isclose,
@@ -65,6 +67,7 @@ from .conv import (
     conv_transpose3d,
     conv_weight_grad,
 )
+from .contraction import einsum
 from .create import (
     arange,
     eye,
@@ -95,6 +98,7 @@ from .elementwise import (
     floor_divide,
     fmod,
     frac,
+    lerp,
     log,
     log1p,
     log2,
@@ -114,6 +118,7 @@ from .elementwise import (
     sqrt,
     square,
     sub,
+    tan,
     tanh,
     true_divide,
     trunc,
@@ -136,7 +141,7 @@ from .index import (
     take_along_dim,
 )
 from .leaf import constant, parameter
-from .linalg import bmm, dot, linear, matmul, mm, outer
+from .linalg import addmm, bmm, dot, linear, matmul, mm, outer
 from .pad import constant_pad, pad
 from .pool import (
     adaptive_avg_pool1d,
@@ -163,13 +168,18 @@ from .reduce import (
     count_nonzero,
     cumsum,
     logsumexp,
+    max,
     mean,
+    min,
+    norm,
     prod,
     std,
     sum,
     var,
+    var_mean,
 )
 from .registry import REGISTRY
+from .tiling import repeat, repeat_interleave, roll, tile
 from .shape import (
     cat,
     chunk,

@@ -29,3 +29,8 @@ def dtype_of(array: Any) -> DType:
         KeyError: for a dtype that tensors cannot have (complex, strings, objects).
     """
     return _OURS[array.dtype]
+
+
+def wide(array: Any) -> Any:
+    """16-bit floats as float32, in which sums of them are computed; other arrays themselves."""
+    return array.astype(np.float32) if array.dtype.itemsize == 2 else array

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..ir.dims import same_shape
 from ..ir.op import Op
 from ..ir.types import TensorType, bool_
 from .elementwise import binary, quiet, unary
@@ -118,3 +119,19 @@ def isclose(input: Tensor, other: Tensor, rtol: float, atol: float, equal_nan: b
     near = (input - other).abs() <= atol + rtol * other.abs()
     near = same | (near & isfinite(input) & isfinite(other))
     return near | (isnan(input) & isnan(other)) if equal_nan else near
+
+
+def allclose(
+    input: Tensor,
+    other: Tensor,
+    rtol: float = 1e-5,
+    atol: float = 1e-8,
+    equal_nan: bool = False,
+) -> bool:
+    """Whether all elements are close, see `isclose`, as a Python bool; a capture refuses it."""
+    return bool(isclose(input, other, rtol, atol, equal_nan).all())
+
+
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether shapes and elements are the same, as a Python bool; a capture refuses it."""
+    return same_shape(input.shape, other.shape) and bool((input == other).all())

@@ -44,12 +44,14 @@ def _kernel(weight: Any) -> Sizes:
     return kernel
 
 
-def _check(op: str, x: Any, weight: Any) -> None:
+def _check(op: str, x: Any, weight: Any, bias: Any) -> None:
     require(
         weight.ndim >= 3 and x.ndim == weight.ndim,
         f"{op} needs an input (batch, channels, ...) and a weight of as many dims, "
         f"got {shown(x.shape)} and {shown(weight.shape)}",
     )
+    require_float(op, x)
+    same_dtype(op, (x, weight, bias))
 
 
 def _equal(a: Size, b: Size) -> bool:
@@ -83,14 +85,12 @@ def _infer_conv(
     dilation: Sizes,
     groups: int,
 ) -> TensorType:
-    _check("conv", x, weight)
-    require_float("conv", x)
+    _check("conv", x, weight, bias)
     _check_channels("conv", x.shape[1], weight, weight.shape[1] * groups, groups)
     _check_bias("conv", bias, weight.shape[0])
     axes = zip(x.shape[2:], _kernel(weight), stride, padding, dilation, strict=True)
     sizes = tuple(window_count(*axis) for axis in axes)
-    dtype = same_dtype("conv", (x, weight, bias))
-    return TensorType(dtype, (x.shape[0], weight.shape[0], *sizes))
+    return TensorType(x.dtype, (x.shape[0], weight.shape[0], *sizes))
 
 
 def _over_positions(g: Tensor) -> Tensor:
@@ -159,15 +159,14 @@ def conv(
     Raises:
         ShapeError, DTypeError, ArgumentError: where these do not fit together.
     """
-    _check("conv", input, weight)
+    _check("conv", input, weight, bias)
     kernel = _kernel(weight)
     ndim = len(kernel)
     strides, dilations = spatial(stride, ndim, "stride", 1), spatial(dilation, ndim, "dilation", 1)
     pairs = padding_pairs(padding, kernel, strides, dilations)
     require_room(input.shape[2:], kernel, pairs, dilations)
     attrs = {"stride": strides, "padding": pairs, "dilation": dilations, "groups": int(groups)}
-    if bias is not None:
-        _check_bias("conv", bias, weight.shape[0])
+    _check_bias("conv", bias, weight.shape[0])
     _check_channels("conv", input.shape[1], weight, weight.shape[1] * groups, groups)
     return (input, weight, bias), attrs
 
@@ -185,16 +184,14 @@ def _infer_conv_transpose(
     dilation: Sizes,
     groups: int,
 ) -> TensorType:
-    _check("conv_transpose", x, weight)
-    require_float("conv_transpose", x)
+    _check("conv_transpose", x, weight, bias)
     channels = weight.shape[1] * groups
     _check_channels("conv_transpose", x.shape[1], weight, weight.shape[0], groups)
     _check_bias("conv_transpose", bias, channels)
     sizes = transposed_sizes(
         x.shape[2:], _kernel(weight), stride, padding, output_padding, dilation
     )
-    dtype = same_dtype("conv_transpose", (x, weight, bias))
-    return TensorType(dtype, (x.shape[0], channels, *sizes))
+    return TensorType(x.dtype, (x.shape[0], channels, *sizes))
 
 
 def _vjp_conv_transpose(
@@ -260,7 +257,7 @@ def conv_transpose(
     Raises:
         ShapeError, DTypeError, ArgumentError: where these do not fit together.
     """
-    _check("conv_transpose", input, weight)
+    _check("conv_transpose", input, weight, bias)
     kernel = _kernel(weight)
     ndim = len(kernel)
     strides, dilations = spatial(stride, ndim, "stride", 1), spatial(dilation, ndim, "dilation", 1)

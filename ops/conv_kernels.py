@@ -12,16 +12,10 @@ from collections.abc import Sequence
 from itertools import product as cartesian
 from typing import Any
 
-import numpy as np
-
+from .arrays import wide
 from .windows import Pairs, Sizes, channels_last, padded, transposed_sizes, windows
 
 _BLOCK = 1 << 18  # elements of the patch matrix that are built at a time
-
-
-def wide(x: Any) -> Any:
-    """16-bit floats as float32, to be added up."""
-    return x.astype(np.float32) if x.dtype.itemsize == 2 else x
 
 
 def _blocks(batch: int, each: int) -> list[slice]:

@@ -32,7 +32,10 @@ def quiet(kernel: Kernel) -> Kernel:
     """
 
     def run(xp: Any, *arrays: Any, **attrs: Any) -> Any:
-        context = _quiet_contexts.pop() if _quiet_contexts else _quiet_context()
+        try:
+            context = _quiet_contexts.pop()
+        except IndexError:
+            context = _quiet_context()
         try:
             return context.run(kernel, xp, *arrays, **attrs)
         finally:
@@ -433,6 +436,26 @@ def div(input: Tensor, other: Tensor, *, rounding_mode: str | None = None) -> Te
     if x.dtype.is_floating_point:
         return trunc(true_divide(x, y))
     return floor_divide(x - fmod(x, y), y)
+
+
+@composite
+def lerp(input: Tensor, end: Tensor, weight: Tensor) -> Tensor:
+    """input + weight * (end - input)"""
+    return input + weight * (end - input)
+
+
+def _canonical_tan(input: Tensor) -> Any:
+    return tuple(promote(input, to_float=True)), {}
+
+
+@composite(
+    eager=quiet(lambda xp, x: xp.tan(x)),
+    vjp=lambda g, y, _x: (g * (1.0 + y * y),),
+    canonical=_canonical_tan,
+)
+def tan(input: Tensor) -> Tensor:
+    """tangent"""
+    return sin(input) / cos(input)
 
 
 @composite

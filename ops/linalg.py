@@ -94,3 +94,12 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     require(weight.ndim == 2, f"linear needs a matrix as weight, got {shown(weight.shape)}")
     result = matmul(input, permute(weight, 1, 0))
     return result if bias is None else result + bias
+
+
+def addmm(
+    input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1
+) -> Tensor:
+    """beta * input + alpha * (mat1 @ mat2)"""
+    product = mm(mat1, mat2)
+    product = product if alpha == 1 else product * alpha
+    return product + (input if beta == 1 else input * beta)

@@ -10,8 +10,8 @@ from ..ir.dims import Dim, Size, minimum, same
 from ..ir.dims import product as total
 from ..ir.errors import ArgumentError, DTypeError, ShapeError
 from ..ir.types import Shape, TensorType, bool_, int64
+from .arrays import wide
 from .conv import conv, to_input
-from .conv_kernels import wide
 from .create import arange, full
 from .elementwise import clamp
 from .index import index_put
@@ -28,6 +28,8 @@ def _arguments(
     input: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
 ) -> dict[str, Any]:
     """Canonical attributes; the batch and channel dims come first."""
+    if input.dtype is bool_:
+        raise DTypeError("pooling is not defined for bool")
     ndim = input.ndim - 2
     require(ndim >= 1, f"pooling needs (batch, channels, ...), got {shown(input.shape)}")
     kernel = spatial(kernel_size, ndim, "kernel_size", 1)
@@ -211,8 +213,6 @@ def _infer_max_pool(
     dilation: Sizes,
     ceil_mode: bool,
 ) -> TensorType:
-    if x.dtype is bool_:
-        raise DTypeError("max_pool is not defined for bool")
     sizes = pooled_sizes(x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
     return TensorType(x.dtype, (*x.shape[:2], *sizes))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,9 +13,12 @@ from ..ir.errors import ArgumentError, DTypeError
 from ..ir.op import Op
 from ..ir.types import DType, TensorType, bool_, float32, int64
 from .elementwise import cast, exp, log, quiet, sqrt, where
-from .registry import Tensor, composite, primitive
+from .elementwise import maximum as larger
+from .elementwise import minimum as smaller
+from .index import gather
+from .registry import Tensor, composite, is_tensor, primitive
 from .rules import canonical_dim, canonical_dims, convert, numel, require, require_float
-from .shape import accumulate, expand, flip, unsqueeze
+from .shape import accumulate, expand, flip, squeeze, unsqueeze
 
 Kernel = Callable[..., Any]
 Dims = int | Sequence[int] | None
@@ -313,3 +316,88 @@ def logsumexp(input: Tensor, dim: tuple[int, ...], keepdim: bool) -> Tensor:
 def count_nonzero(input: Tensor, dim: tuple[int, ...], keepdim: bool) -> Tensor:
     """How many elements over `dim` are not zero."""
     return sum(input != 0, dim, keepdim)
+
+
+# ---------------------------------------------------------------- several results, norms
+
+
+class Extremes(NamedTuple):
+    """What `max` and `min` along a dim give."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def _extreme(input: Tensor, dim: Any, keepdim: bool, whole: Op, between: Op, search: Op) -> Any:
+    if dim is None:
+        return whole(input)
+    if is_tensor(dim):
+        return between(input, dim)
+    indices = search(input, dim, True)
+    if not input.ndim:
+        return Extremes(input, indices)
+    values = gather(input, dim, indices)
+    if keepdim:
+        return Extremes(values, indices)
+    return Extremes(squeeze(values, dim), squeeze(indices, dim))
+
+
+def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+    """The largest element; along `dim`, (values, indices); with a tensor, the larger of the two."""
+    return _extreme(input, dim, keepdim, amax, larger, argmax)
+
+
+def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+    """The smallest element; along `dim`, (values, indices); with a tensor, the smaller of both."""
+    return _extreme(input, dim, keepdim, amin, smaller, argmin)
+
+
+def var_mean(
+    input: Tensor, dim: Dims = None, *, correction: int = 1, keepdim: bool = False
+) -> tuple[Tensor, Tensor]:
+    """The variance and the mean over `dim`."""
+    spread = var(input, dim, keepdim=keepdim, correction=correction)
+    return spread, mean(input, dim, keepdim)
+
+
+def _canonical_norm(
+    input: Tensor, p: float | str | None = "fro", dim: Dims = None, keepdim: bool = False
+) -> Any:
+    if p not in ("fro", None) and not isinstance(p, int | float):
+        raise ArgumentError(f'p must be a number or "fro", got {p!r}')
+    require_float("norm", input.type)
+    order = 2.0 if isinstance(p, str) or p is None else float(p)
+    tensors, attrs = _canonical(input, dim, keepdim)
+    return tensors, {"p": order} | attrs
+
+
+def _vjp_norm(g: Tensor, y: Tensor, x: Tensor, p: float, dim: Any, keepdim: bool) -> Any:
+    """As PyTorch has it: 0 where the norm is 0, though the slope there is not defined."""
+    if math.isinf(p):
+        (each,) = _vjp_extreme(g, y, x.abs(), dim, keepdim)
+        return (each * x.sign(),)
+    if p == 0.0:
+        return (None,)
+    g, y = restore(g, dim, keepdim), restore(y, dim, keepdim)
+    if p == 1.0:
+        return (g * x.sign(),)
+    if p == 2.0:
+        return (where(y == 0, 0.0, g / y) * x,)
+    slope = where(x == 0, 0.0, x.sign() * x.abs() ** (p - 1.0))
+    return (where(y == 0, 0.0, g / y ** (p - 1.0)) * slope,)
+
+
+@composite(vjp=_vjp_norm, canonical=_canonical_norm)
+def norm(input: Tensor, p: float, dim: tuple[int, ...], keepdim: bool) -> Tensor:
+    """The p-norm over `dim`: the p-th root of the sum of |input| ** p."""
+    if p == 2.0:
+        return sqrt(sum(input * input, dim, keepdim))
+    if p == math.inf:
+        return amax(input.abs(), dim, keepdim)
+    if p == -math.inf:
+        return amin(input.abs(), dim, keepdim)
+    if p == 0.0:
+        return sum(cast(input != 0, input.dtype), dim, keepdim)
+    if p == 1.0:
+        return sum(input.abs(), dim, keepdim)
+    return sum(input.abs() ** p, dim, keepdim) ** (1.0 / p)

@@ -101,6 +101,8 @@ class Eager:
             if value.dtype.category > target.dtype.category:
                 raise DTypeError(f"{value.dtype.name} cannot be written into {target.dtype.name}")
             value = value.to(target.dtype)
+        if value.device != target.device:
+            value = value.to(device=target.device)
         if not same_shape(value.shape, target.shape):
             value = value.expand(target.shape)
         if not writable(target._data):
@@ -111,7 +113,7 @@ class Eager:
             )
         if needs_grad((target, value)):
             rebase(target, value)
-        target._data[...] = on_one_device([target._data, value._data])[1][1]
+        target._data[...] = value._data
         target._version[0] += 1
         return target
 
@@ -210,7 +212,7 @@ def _explained(op: Op, tensors: Sequence[Any], attrs: Attrs, error: Exception) -
         result_types(op, [None if t is None else t.type for t in tensors], attrs)
     except VitrifyError as explained:
         return explained
-    if not isinstance(error, ValueError | TypeError | np.exceptions.AxisError):
+    if not isinstance(error, ValueError | TypeError | IndexError):
         return error
     shown = ", ".join("None" if t is None else str(t.type) for t in tensors)
     if isinstance(error, IndexError) and not isinstance(error, ValueError):

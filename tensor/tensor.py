@@ -111,17 +111,17 @@ class Tensor(Conversions):
         return self
 
     def _fill(self, data: Any) -> None:
-        if isinstance(data, np.generic):
-            data = np.asarray(data)
+        if type(data) is not np.ndarray:
+            if isinstance(data, np.generic):
+                data = np.asarray(data)
+            self._dtype = data.type.dtype if isinstance(data, Value) else dtype_of(data)
+        else:
+            self._dtype = dtype_of(data)
         self._data = data
-        self._dtype = data.type.dtype if isinstance(data, Value) else dtype_of(data)
-        self._grad_fn = None
-        self._index = 0
+        self._grad_fn = self._view = self.grad = None
+        self._index = self._seen = 0
         self._requires_grad = False
         self._version = [0, 0]
-        self._view = None
-        self._seen = 0
-        self.grad = None
 
     def _alias(self) -> Tensor:
         """The same data and version without history; a write to either is seen by both."""
@@ -416,7 +416,9 @@ class Tensor(Conversions):
 
     abs = ops.abs
     add = ops.add
+    addmm = ops.addmm
     all = ops.all
+    allclose = ops.allclose
     amax = ops.amax
     amin = ops.amin
     any = ops.any
@@ -433,6 +435,7 @@ class Tensor(Conversions):
     true_divide = ops.true_divide
     dot = ops.dot
     eq = ops.eq
+    equal = ops.equal
     erf = ops.erf
     exp = ops.exp
     expand = ops.expand
@@ -449,6 +452,7 @@ class Tensor(Conversions):
     isinf = ops.isinf
     isnan = ops.isnan
     le = ops.le
+    lerp = ops.lerp
     log = ops.log
     log10 = ops.log10
     log1p = ops.log1p
@@ -463,8 +467,10 @@ class Tensor(Conversions):
     masked_fill = ops.masked_fill
     masked_select = ops.masked_select
     matmul = ops.matmul
+    max = ops.max
     maximum = ops.maximum
     mean = ops.mean
+    min = ops.min
     minimum = ops.minimum
     mm = ops.mm
     movedim = ops.movedim
@@ -473,6 +479,7 @@ class Tensor(Conversions):
     ne = ops.ne
     neg = ops.neg
     nonzero = ops.nonzero
+    norm = ops.norm
     outer = ops.outer
     permute = ops.permute
     pow = ops.pow
@@ -480,7 +487,10 @@ class Tensor(Conversions):
     reciprocal = ops.reciprocal
     relu = ops.relu
     remainder = ops.remainder
+    repeat = ops.repeat
+    repeat_interleave = ops.repeat_interleave
     reshape = ops.reshape
+    roll = ops.roll
     round = ops.round
     rsqrt = ops.rsqrt
     scatter = ops.scatter
@@ -498,7 +508,9 @@ class Tensor(Conversions):
     sub = ops.sub
     sum = ops.sum
     take_along_dim = ops.take_along_dim
+    tan = ops.tan
     tanh = ops.tanh
+    tile = ops.tile
     transpose = ops.transpose
     tril = ops.tril
     triu = ops.triu

@@ -29,6 +29,21 @@ def log_softmax(x: Any, dim: int) -> Any:
     return special.log_softmax(x, axis=dim) if x.ndim else np.zeros(())
 
 
+def extreme(
+    reduce: Callable[..., Any], search: Callable[..., Any], between: Callable[..., Any]
+) -> Callable[..., Any]:
+    """`max` and `min` as PyTorch has them: of all, along a dim with indices, or of two."""
+
+    def reference(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
+        if dim is None:
+            return reduce(x)
+        if not isinstance(dim, int):
+            return between(x, dim)
+        return reduce(x, dim, keepdims=keepdim), search(x, dim, keepdims=keepdim)
+
+    return reference
+
+
 def sum_to(x: Any, shape: tuple[int, ...]) -> Any:
     x = x.sum(tuple(range(x.ndim - len(shape))))
     return x.sum(tuple(d for d, n in enumerate(shape) if n == 1), keepdims=True)

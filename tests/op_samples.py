@@ -16,6 +16,7 @@ from op_references import (
     amin,
     cat,
     clamp,
+    extreme,
     gather,
     index_put,
     layout,
@@ -83,6 +84,7 @@ UNARY = [
     smooth("sin", np.sin),
     smooth("cos", np.cos),
     smooth("tanh", np.tanh),
+    smooth("tan", np.tan, -1.2, 1.2, odd=(nan, 0.0, 2.0)),
     smooth("erf", special.erf, odd=(nan, inf, -inf, 0.0, 1.999, 2.001, 5.9, -7.0)),
     smooth("sigmoid", special.expit),
     smooth("logsigmoid", special.log_expit),
@@ -200,6 +202,13 @@ BINARY = [
     logical("logical_or", np.logical_or),
     logical("logical_xor", np.logical_xor),
     Row("logical_not", np.logical_not, (Call(T((3, 4))), Call(T())), ANY, grad=False),
+    Row(
+        "lerp",
+        lambda x, y, w: x + w * (y - x),
+        (Call(T((3, 4)), T((3, 4)), 0.25), Call(T((3, 1)), T((4,)), T((3, 4)))),
+        FLOAT,
+        atol=9.0,
+    ),
     bits("bitwise_and", np.bitwise_and),
     bits("bitwise_or", np.bitwise_or),
     bits("bitwise_xor", np.bitwise_xor),
@@ -291,6 +300,13 @@ def variance(function: Any) -> Any:
     return reference
 
 
+EXTREMES = (
+    Call(T((3, 4))),
+    Call(T((3, 4)), 1),
+    Call(T((3, 4)), -2, True),
+    Call(T((3, 4)), T((4,))),
+)
+
 REDUCE = [
     reduction("sum", np.sum, dtypes=ANY, atol=20.0),
     reduction("prod", np.prod, dtypes=ANY, atol=50.0),
@@ -304,6 +320,34 @@ REDUCE = [
     reduction("count_nonzero", np.count_nonzero, dtypes=ANY, grad=False),
     Row("var", variance(np.var), VARIANCES, FLOAT, atol=9.0),
     Row("std", variance(np.std), VARIANCES, FLOAT, atol=9.0),
+    Row(
+        "var_mean",
+        lambda x, dim=None, correction=1, keepdim=False: (
+            x.var(dim, ddof=correction, keepdims=keepdim),
+            x.mean(dim, keepdims=keepdim),
+        ),
+        (Call(T((3, 4)), 1), Call(T((3, 4)), correction=0, keepdim=True)),
+        FLOAT,
+        atol=9.0,
+    ),
+    Row("max", extreme(np.max, np.argmax, np.maximum), EXTREMES),
+    Row("min", extreme(np.min, np.argmin, np.minimum), EXTREMES),
+    Row(
+        "norm",
+        lambda x, p=2.0, dim=None, keepdim=False: np.linalg.norm(
+            x.reshape(-1) if dim is None else x, p, dim, keepdim
+        ),
+        (
+            Call(T((3, 4))),
+            Call(T((3, 4)), 1.0, 1),
+            Call(T((3, 4)), inf, 0, True),
+            Call(T((3, 4)), -inf, 1),
+            Call(T((3, 4)), 3.0, 1),
+            Call(T((3, 4)), 0.0, 1),
+        ),
+        FLOAT,
+        atol=9.0,
+    ),
     reduction("logsumexp", special.logsumexp, empty=False, dtypes=FLOAT, atol=4.0),
     Row(
         "cumsum",
@@ -472,6 +516,22 @@ SHAPE = [
         lambda x, *dims: np.flip(x, dims[0] if isinstance(dims[:1][0], tuple) else dims),
         (Call(T((3, 4)), 0), Call(T((3, 4)), (0, -1)), Call(T((0, 2)), 1)),
     ),
+    pure(
+        "repeat",
+        lambda x, *n: np.tile(x, n),
+        (Call(T((3, 2)), 2, 1), Call(T((3, 2)), 2, 1, 3), Call(T((3,)), 0), Call(T(), 2)),
+    ),
+    pure("tile", lambda x, *n: np.tile(x, n), (Call(T((3, 2)), 2), Call(T((3,)), 2, 2))),
+    pure(
+        "repeat_interleave",
+        np.repeat,
+        (Call(T((3, 2)), 2), Call(T((3, 2)), 3, 0), Call(T((3, 2)), 2, -1)),
+    ),
+    pure(
+        "roll",
+        np.roll,
+        (Call(T((3, 4)), 1), Fixed(T((3, 4)), -2, 0), Call(T((3, 4)), (6,), (1,))),
+    ),
     pure("tril", triangle(np.tril), (Call(T((3, 4))), Call(T((2, 3, 4)), 1), Call(T((3, 4)), -1))),
     pure("triu", triangle(np.triu), (Call(T((3, 4))), Call(T((2, 3, 4)), 1), Call(T((3, 4)), -1))),
 ]
@@ -639,6 +699,30 @@ LINALG = [
     product("mm", np.matmul, (Call(T((3, 4)), T((4, 2))),)),
     product("bmm", np.matmul, (Call(T((3, 2, 4)), T((3, 4, 5))),)),
     product("dot", np.dot, (Call(T((4,)), T((4,))),)),
+    product(
+        "addmm",
+        lambda c, a, b, beta=1, alpha=1: beta * c + alpha * (a @ b),
+        (
+            Fixed(T((2,)), T((3, 4)), T((4, 2))),
+            Call(T((3, 2)), T((3, 4)), T((4, 2)), beta=0.5, alpha=2.0),
+        ),
+    ),
+    product(
+        "einsum",
+        np.einsum,
+        (
+            Call("ij,jk->ik", T((3, 4)), T((4, 2))),
+            Call("bhqd,bhkd->bhqk", T((3, 2, 4, 5)), T((3, 2, 6, 5))),
+            Call("ij,ij->", T((3, 4)), T((3, 4))),
+            Call("i,j", T((3,)), T((4,))),
+            Call("...ij,jk->...ik", T((3, 2, 4)), T((4, 5))),
+            Call("ij,jk,kl->il", T((3, 4)), T((4, 2)), T((2, 5))),
+            Call("bij->bji", T((3, 4, 2))),
+            Call("bii->b", T((3, 4, 4))),
+            Call("bij->b", T((3, 4, 2))),
+            Call("bi,bj,bk->bk", T((3, 4)), T((3, 2)), T((3, 5))),
+        ),
+    ),
     product("outer", np.outer, (Call(T((3,)), T((4,))),)),
     product(
         "linear",

@@ -50,7 +50,6 @@ WINDOWS = [
                 groups=1,
             ),
         ),
-        onnx="it occurs in gradients alone",
     ),
     layer(
         "max_pool",

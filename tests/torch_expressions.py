@@ -129,6 +129,21 @@ grads(lambda a: T.where(a > 0, a * inf, a), [-1.0]) | grads(lambda a: T.cat([a, 
 grads(lambda a: a.logsumexp(0), [1.0, 1.0])
 """
 
+MORE_OPS = """
+m.max() | m.max(1) | m.max(0, True) | m.min(-1) | n.max() | n.max(0) | f0.max(0) | m.max(f)
+i.min() | T.max(m, dim=1) | m.norm() | m.norm(1, 1) | m.norm(inf, 0, True) | m.norm(3, dim=1)
+m.norm(dim=(0, 1)) | grads(lambda a: a.max(0)[0], [2.0, 2.0])
+grads(lambda a: a.max(), [2.0, 2.0]) | grads(T.norm, [0.0, 0.0])
+grads(lambda a: a.norm(1), [0.0, -2.0]) | grads(lambda a: a.norm(inf), [3.0, -3.0])
+m.repeat(2, 1) | f.repeat(2, 2) | f.tile(2) | m.tile(2) | f.repeat_interleave(2)
+m.repeat_interleave(2, 0) | m.roll(1) | m.roll(-1, 1) | m.roll((1, 4), (0, 1)) | e.roll(1, 0)
+T.var_mean(m, 1) | f.lerp(d.float(), 0.5) | T.addmm(f[:2], m, m.t())
+T.addmm(f[:2], m, m.t(), beta=2, alpha=0.5) | T.tan(i) | T.tensor(T.equal(f, f))
+T.tensor(T.equal(f, f[:2])) | T.tensor(T.allclose(f, f + 1e-7)) | T.einsum("ij,kj->ik", m, m)
+T.einsum("ij", m) | T.einsum("ji", m) | T.einsum("...ij->...", x) | T.einsum("ii", m[:, :2])
+T.einsum("ii->i", m[:, :2]) | T.einsum("bij,bkj->bik", x, x) | T.einsum("i,j->ji", f, f)
+"""
+
 INDEXING = """
 x[1] | x[-1, 0] | x[0, 1, 2] | x[1:] | x[:, 1:3] | x[..., ::2] | x[:, -2:] | x[5:] | x[:, 2:1]
 x[None] | x[:, None, 1] | x[..., None] | x[0, ..., 1] | x[...] | x[()] | x[:, :, -9:2] | f0[...]
@@ -195,6 +210,7 @@ GROUPS = {
         "division": DIVISION,
         "special values": SPECIAL_VALUES,
         "gradients": GRADIENTS,
+        "more ops": MORE_OPS,
         "indexing": INDEXING,
         "writes": WRITES,
         "errors": ERRORS,

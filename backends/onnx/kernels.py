@@ -96,7 +96,7 @@ _TYPES: dict[str, str] = {
     "ScatterElements": f"bool {_WHOLE} f32 f64",  # float16 not with a reduction
     "ScatterND": f"bool {_WHOLE} f32 f64",
     "Sigmoid": _FLOAT,
-    "Sign": f"{_WHOLE} f32 f64",  # the sign of a float16 NaN comes out as 0
+    "Sign": _NUMBER,
     "Sin": _FLOAT,
     "Softmax": _FLOAT,
     "Softplus": "f16 f32",

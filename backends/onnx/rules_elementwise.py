@@ -17,7 +17,6 @@ from .writer import Ref, Writer
 table(
     {
         "abs": Simple("Abs"),
-        "sign": Simple("Sign"),
         "sqrt": Simple("Sqrt"),
         "reciprocal": Simple("Reciprocal"),
         "exp": Simple("Exp"),
@@ -57,6 +56,15 @@ def _(b: Writer, node: Node, x: Ref) -> Ref:
     return b.op("Sub", b.like(0, x), x) if x.dtype.kind == "uint" else b.op("Neg", x)
 
 
+@rule("sign")
+def _(b: Writer, node: Node, x: Ref) -> Ref:
+    """ONNX Runtime's Sign of NaN depends on the dtype; ours is 0."""
+    if not x.dtype.is_floating_point:
+        return b.op("Sign", x)
+    nan = b.op("IsNaN", x, out=bool_)
+    return b.op("Where", nan, b.like(0.0, x), b.op("Sign", x), typed=1)
+
+
 @rule("square")
 def _(b: Writer, node: Node, x: Ref) -> Ref:
     return b.op("Mul", x, x)
@@ -81,7 +89,8 @@ def _(b: Writer, node: Node, x: Ref) -> Ref:
 def _(b: Writer, node: Node, x: Ref) -> Ref:
     if not x.dtype.is_floating_point:
         return x
-    return b.op("Mul", b.op("Sign", x), b.op("Floor", b.op("Abs", x)))
+    negative = b.op("Less", x, b.like(0.0, x), out=bool_)
+    return b.op("Where", negative, b.op("Ceil", x), b.op("Floor", x), typed=1)
 
 
 @rule("round")

@@ -41,7 +41,7 @@ _along_dim("log_softmax", "LogSoftmax")
 
 @rule("softplus")
 def _(b: Writer, node: Node, x: Ref) -> Ref:
-    if not same(node.attrs["beta"], 1) or node.attrs["threshold"] < 20:
+    if node.attrs["beta"] != 1 or node.attrs["threshold"] < 20:
         raise Declined("Softplus has beta = 1 and, above 20, no other values than its input")
     return b.op("Softplus", x)
 

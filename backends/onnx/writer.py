@@ -75,19 +75,58 @@ class DataFile:
         for key, place in places.items():
             proto.external_data.add(key=key, value=str(place))
 
-    def inline(self, model: Any) -> None:
-        """Put the arrays into the model after all."""
-        for proto in model.graph.initializer:
-            if proto.name in self._arrays:
-                proto.ClearField("data_location")
-                proto.ClearField("external_data")
-                proto.raw_data = self._arrays[proto.name][1].tobytes()
-
     def write(self, file: BinaryIO) -> None:
         """Write the arrays one after the other, without joining them in memory."""
         for offset, array in self._arrays.values():
             file.seek(offset)
-            file.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+            file.write(_memory(array))
+
+    def write_inline(self, model: Any, file: BinaryIO) -> None:
+        """Write the model with the arrays inside it, without a copy of them.
+
+        This is protobuf's wire format by hand: a message is a row of fields, each a number, a
+        length and its content, and a model's graph, its initializers and their data are nested so.
+        """
+        import onnx
+
+        entries: list[tuple[bytes, memoryview]] = []
+        for proto in model.graph.initializer:
+            body, data = proto.SerializeToString(deterministic=True), memoryview(b"")
+            if proto.name in self._arrays:
+                data = _memory(self._arrays[proto.name][1])
+                bare = onnx.TensorProto(name=proto.name, data_type=proto.data_type, dims=proto.dims)
+                body = bare.SerializeToString(deterministic=True)
+                body += _field(onnx.TensorProto.RAW_DATA_FIELD_NUMBER, len(data))
+            length = len(body) + len(data)
+            number = onnx.GraphProto.INITIALIZER_FIELD_NUMBER
+            entries.append((_field(number, length) + body, data))
+        rest = onnx.ModelProto()
+        rest.CopyFrom(model)
+        del rest.graph.initializer[:]
+        graph = rest.graph.SerializeToString(deterministic=True)
+        rest.ClearField("graph")
+        length = len(graph) + sum(len(body) + len(data) for body, data in entries)
+        file.write(rest.SerializeToString(deterministic=True))
+        file.write(_field(onnx.ModelProto.GRAPH_FIELD_NUMBER, length) + graph)
+        for body, data in entries:
+            file.write(body)
+            file.write(data)
+
+
+def _memory(array: np.ndarray) -> memoryview:
+    """The array's bytes in order; a copy only where they are not."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+
+
+def _field(number: int, length: int) -> bytes:
+    """The start of a protobuf field with content of `length` bytes, as two varints."""
+    encoded = bytearray()
+    for value in (number << 3 | 2, length):
+        while value >= 0x80:
+            encoded.append(value & 0x7F | 0x80)
+            value >>= 7
+        encoded.append(value)
+    return bytes(encoded)
 
 
 class Writer:

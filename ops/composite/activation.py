@@ -78,25 +78,30 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
     return where(scaled > threshold, input, log1p(exp(clamp(scaled, max=threshold))) / beta)
 
 
-@composite
+@composite(vjp=lambda g, _y, x: (g * sigmoid(-x),))
 def logsigmoid(input: Tensor) -> Tensor:
     """log(sigmoid(input)), without overflow."""
     return clamp(input, max=0.0) - log1p(exp(-input.abs()))
 
 
-@composite
+def _vjp_between(g: Tensor, _y: Tensor, x: Tensor, min_val: float, max_val: float) -> Any:
+    """As PyTorch, and unlike `clamp`: no gradient at the bounds."""
+    return (where((x > min_val) & (x < max_val), g, 0.0),)
+
+
+@composite(vjp=lambda g, _y, x: _vjp_between(g, _y, x, 0.0, 6.0))
 def relu6(input: Tensor) -> Tensor:
     """min(max(input, 0), 6)"""
     return clamp(input, 0.0, 6.0)
 
 
-@composite
+@composite(vjp=_vjp_between)
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     """The input moved into the range from `min_val` to `max_val`."""
     return clamp(input, min_val, max_val)
 
 
-@composite
+@composite(vjp=lambda g, _y, x: _vjp_between(g / 6.0, _y, x, -3.0, 3.0))
 def hardsigmoid(input: Tensor) -> Tensor:
     """min(max(input + 3, 0), 6) / 6"""
     return clamp(input + 3.0, 0.0, 6.0) / 6.0

@@ -23,7 +23,7 @@ from ..rules import (
     require_float,
 )
 from ..shape import expand, reshape, shown, squeeze, unsqueeze
-from .activation import log_softmax, softmax
+from .activation import log_softmax, logsigmoid, softmax
 
 
 def _check_reduction(reduction: str) -> None:
@@ -356,13 +356,31 @@ def _canonical_bce(
     return (input, target, weight), {"reduction": reduction}
 
 
-@composite(canonical=_canonical_bce)
+def _binary_losses(input: Tensor, target: Tensor) -> Tensor:
+    yes, no = clamp(log(input), min=-100.0), clamp(log1p(-input), min=-100.0)
+    return (target - 1.0) * no - target * yes
+
+
+def _vjp_bce(
+    g: Tensor, _y: Tensor, input: Tensor, target: Tensor, weight: Tensor | None, reduction: str
+) -> Any:
+    """Finite at 0 and 1 too, where the logarithms' own gradients are not."""
+    if reduction == "mean":
+        g = g / convert(product(input.shape), input.dtype)
+    weighted = g if weight is None else g * weight
+    return (
+        lambda: weighted * (input - target) / clamp(input * (1.0 - input), min=1e-12),
+        lambda: weighted * (_binary_losses(input, 1.0) - _binary_losses(input, 0.0)),
+        None if weight is None else lambda: g * _binary_losses(input, target),
+    )
+
+
+@composite(canonical=_canonical_bce, vjp=_vjp_bce)
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None, reduction: str
 ) -> Tensor:
     """-(target * log(input) + (1 - target) * log(1 - input)), with logarithms of at least -100."""
-    yes, no = clamp(log(input), min=-100.0), clamp(log1p(-input), min=-100.0)
-    losses = (target - 1.0) * no - target * yes
+    losses = _binary_losses(input, target)
     return _reduce(losses if weight is None else losses * weight, reduction)
 
 
@@ -391,10 +409,10 @@ def binary_cross_entropy_with_logits(
 
     `pos_weight` is how much targets of 1 count.
     """
-    losses = (1.0 - target) * input
-    softplus = log1p(exp(-abs(input))) + clamp(-input, min=0.0)  # -log(sigmoid(input))
-    factor = None if pos_weight is None else 1.0 + (pos_weight - 1.0) * target
-    losses = losses + (softplus if factor is None else factor * softplus)
+    yes = logsigmoid(input)
+    if pos_weight is not None:
+        yes = yes * (1.0 + (pos_weight - 1.0) * target)
+    losses = (1.0 - target) * input - yes
     return _reduce(losses if weight is None else losses * weight, reduction)
 
 
@@ -422,8 +440,8 @@ def kl_div(input: Tensor, target: Tensor, reduction: str, log_target: bool) -> T
     if log_target:
         losses = exp(target) * (target - input)
     else:
-        positive = target > 0.0
-        entropy = where(positive, target * log(where(positive, target, 1.0)), 0.0)
+        zero = target == 0.0
+        entropy = where(zero, 0.0, target * log(where(zero, 1.0, target)))
         losses = entropy - target * input
     if reduction == "batchmean":
         return sum_(losses) / convert(input.shape[0], losses.dtype)
@@ -431,6 +449,13 @@ def kl_div(input: Tensor, target: Tensor, reduction: str, log_target: bool) -> T
 
 
 # ---------------------------------------------------------------- directions
+
+
+def _root(x: Tensor, exponent: float) -> Tensor:
+    """x ** exponent, whose gradient at 0 is 0 and not infinite."""
+    zero = x == 0.0
+    filled = where(zero, 1.0, x)
+    return where(zero, 0.0, sqrt(filled) if exponent == 0.5 else filled**exponent)
 
 
 def _canonical_cosine(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Any:
@@ -443,7 +468,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int, eps: float) -> Tensor:
     """The cosine of the angle between vectors along `dim`; norms count as at least `eps`."""
     shape = broadcast_shapes(x1.shape, x2.shape)
     x1, x2 = expand(x1, shape), expand(x2, shape)
-    norms = [clamp(sqrt(sum_(x * x, dim, True)), min=eps) for x in (x1, x2)]
+    norms = [clamp(_root(sum_(x * x, dim, True), 0.5), min=eps) for x in (x1, x2)]
     return sum_((x1 / norms[0]) * (x2 / norms[1]), dim)
 
 
@@ -460,11 +485,11 @@ def normalize(input: Tensor, p: float, dim: tuple[int, ...], eps: float) -> Tens
     """Divided by the p-norm over `dim`, which counts as at least `eps`."""
     size = abs(input)
     if p == 2.0:
-        norm = sqrt(sum_(input * input, dim, True))
+        norm = _root(sum_(input * input, dim, True), 0.5)
     elif p == float("inf"):
         norm = amax(size, dim, True)
     elif p == 1.0:
         norm = sum_(size, dim, True)
     else:
-        norm = sum_(size**p, dim, True) ** (1.0 / p)
+        norm = _root(sum_(size**p, dim, True), 1.0 / p)
     return input / clamp(norm, min=eps)

@@ -10,6 +10,7 @@ from ...ir.dims import Size, product, same
 from ...ir.errors import ArgumentError, ShapeError
 from ...ir.op import current
 from ...ir.types import Shape, TensorType
+from ..arrays import wide
 from ..elementwise import quiet, rsqrt
 from ..reduce import mean, var
 from ..reduce import sum as sum_
@@ -20,11 +21,6 @@ from ..shape import reshape, shown
 
 def _float_input(op: str, input: Any) -> None:
     require_float(op, TensorType(input.dtype, ()))
-
-
-def _wide(x: Any) -> Any:
-    """16-bit floats as float32, to be added up."""
-    return x.astype(np.float32) if x is not None and x.dtype.itemsize == 2 else x
 
 
 def _check_vectors(op: str, channels: Size, *vectors: Any) -> None:
@@ -59,12 +55,12 @@ def _per_channel(v: Tensor, ndim: int) -> Tensor:
 def _eager_batch_norm(
     xp: Any, x: Any, mean: Any, var: Any, weight: Any, bias: Any, eps: float
 ) -> Any:
-    mean, scale = _wide(mean), 1 / xp.sqrt(_wide(var) + var.dtype.type(eps))
+    mean, scale = wide(mean), 1 / xp.sqrt(wide(var) + var.dtype.type(eps))
     if weight is not None:
-        scale = scale * _wide(weight)
-    shift = -mean * scale if bias is None else _wide(bias) - mean * scale
+        scale = scale * wide(weight)
+    shift = -mean * scale if bias is None else wide(bias) - mean * scale
     ones = (1,) * (x.ndim - 2)
-    out = x * scale.astype(_wide(x[:0]).dtype).reshape(-1, *ones)
+    out = wide(x) * scale.reshape(-1, *ones)
     out += shift.reshape(-1, *ones)
     return out.astype(x.dtype, copy=False)
 
@@ -241,8 +237,7 @@ def _last(shape: Shape) -> tuple[int, ...]:
 def _eager_layer_norm(
     xp: Any, x: Any, weight: Any, bias: Any, normalized_shape: Shape, eps: float
 ) -> Any:
-    wide = _wide(x)
-    rows = wide.reshape(-1, product(normalized_shape))
+    rows = wide(x).reshape(-1, product(normalized_shape))
     out = rows - xp.mean(rows, axis=1, keepdims=True)
     squares = xp.einsum("ij,ij->i", out, out)[:, None]  # one pass, no array of squares
     out *= 1 / xp.sqrt(squares / rows.shape[1] + out.dtype.type(eps))
@@ -311,7 +306,7 @@ def _canonical_rms_norm(
 
 
 def _eager_rms_norm(xp: Any, x: Any, weight: Any, normalized_shape: Shape, eps: float) -> Any:
-    rows = _wide(x).reshape(-1, product(normalized_shape))
+    rows = wide(x).reshape(-1, product(normalized_shape))
     squares = xp.einsum("ij,ij->i", rows, rows)[:, None]
     out = rows * (1 / xp.sqrt(squares / rows.shape[1] + rows.dtype.type(eps)))
     out = out.reshape(x.shape)
