@@ -10,7 +10,7 @@ from ..ir.op import Op
 from ..ir.types import TensorType, bool_
 from .elementwise import binary, quiet, unary
 from .registry import Tensor, composite, primitive
-from .rules import convert, promote
+from .rules import broadcast_shapes, convert, promote
 
 Kernel = Callable[..., Any]
 
@@ -30,6 +30,10 @@ gt = _comparison("gt", "greater", "Whether x > y.")
 ge = _comparison("ge", "greater_equal", "Whether x >= y.")
 
 
+def _infer_logical(x: TensorType, y: TensorType) -> TensorType:
+    return TensorType(bool_, broadcast_shapes(x.shape, y.shape))
+
+
 def _logical(name: str, doc: str) -> Op:
     def canonical(input: Tensor, other: Tensor) -> Any:
         return (convert(input, bool_), convert(other, bool_)), {}
@@ -37,7 +41,7 @@ def _logical(name: str, doc: str) -> Op:
     def eager(xp: Any, x: Any, y: Any) -> Any:
         return getattr(xp, name)(x, y)
 
-    return primitive(infer=eq.infer, eager=eager, name=name, doc=doc)(canonical)
+    return primitive(infer=_infer_logical, eager=eager, name=name, doc=doc)(canonical)
 
 
 logical_and = _logical("logical_and", "Whether both are nonzero.")

@@ -89,10 +89,10 @@ def arange(
     """The numbers from `start` to before `end` in steps of `step`."""
     if end is None:
         start, end = 0, start
-    start, end, step = (_plain(v) for v in (start, end, step))
+    attrs = {"start": _plain(start), "end": _plain(end), "step": _plain(step)}
     if dtype is None:
-        dtype = float32 if any(isinstance(v, float) for v in (start, end, step)) else int64
-    return (), {"start": start, "end": end, "step": step, "dtype": dtype}
+        dtype = float32 if any(isinstance(v, float) for v in attrs.values()) else int64
+    return (), attrs | {"dtype": dtype}
 
 
 def _plain(number: Any) -> int | float | Dim:

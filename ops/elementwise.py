@@ -404,15 +404,11 @@ def _infer_where(condition: TensorType, x: TensorType, y: TensorType) -> TensorT
     return TensorType(same_dtype("where", (x, y)), shape)
 
 
-@primitive(
-    infer=_infer_where,
-    eager=lambda xp, c, x, y: xp.where(c, x, y),
-    vjp=lambda g, _z, c, _x, _y: (
-        None,
-        lambda: where(c, g, 0.0),
-        lambda: where(c, 0.0, g),
-    ),
-)
+def _vjp_where(g: Tensor, _z: Tensor, c: Tensor, _x: Tensor, _y: Tensor) -> Any:
+    return None, lambda: where(c, g, 0.0), lambda: where(c, 0.0, g)
+
+
+@primitive(infer=_infer_where, eager=lambda xp, c, x, y: xp.where(c, x, y), vjp=_vjp_where)
 def where(condition: Tensor, input: Tensor, other: Tensor) -> Any:
     """`input` where `condition` holds, else `other`, with broadcasting and promotion."""
     if condition.dtype is not bool_:

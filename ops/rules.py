@@ -33,7 +33,7 @@ def canonical_dims(dim: int | Sequence[int] | None, ndim: int) -> tuple[int, ...
     Raises:
         ArgumentError: where one is out of range, named twice or not an integer.
     """
-    dims = [] if dim is None else list(dim) if isinstance(dim, tuple | list) else [dim]
+    dims: list[Any] = [] if dim is None else [*dim] if isinstance(dim, tuple | list) else [dim]
     if not dims:
         return tuple(range(ndim))
     result = sorted(canonical_dim(d, ndim) for d in dims)
@@ -49,17 +49,17 @@ def is_size(value: object) -> bool:
     return isinstance(value, int | Dim) or hasattr(value, "__index__")
 
 
-def canonical_ints(args: tuple[Any, ...], name: str) -> tuple[Size, ...]:
-    """The integers or symbolic sizes given as `f(2, 3)` or as `f((2, 3))`.
+def canonical_ints(args: tuple[Any, ...], name: str) -> tuple[int, ...]:
+    """The integers given as `f(2, 3)` or as `f((2, 3))`.
 
     Raises:
         ArgumentError: where one of them is not an integer.
     """
-    sizes = args[0] if len(args) == 1 and isinstance(args[0], tuple | list) else args
-    for size in sizes:
-        if not is_size(size):
-            raise ArgumentError(f"{name} must be integers, got {size!r}")
-    return tuple(size if isinstance(size, Dim) else as_int(size) for size in sizes)
+    numbers = args[0] if len(args) == 1 and isinstance(args[0], tuple | list) else args
+    for number in numbers:
+        if isinstance(number, Dim) or not is_size(number):
+            raise ArgumentError(f"{name} must be integers, got {number!r}")
+    return tuple(as_int(number) for number in numbers)
 
 
 def canonical_shape(args: tuple[Any, ...], name: str = "shape", *, least: int = 0) -> Shape:
@@ -73,11 +73,13 @@ def canonical_shape(args: tuple[Any, ...], name: str = "shape", *, least: int = 
     Raises:
         ArgumentError: where one of them is not an integer, or is less than `least`.
     """
-    sizes = canonical_ints(args, name)
+    sizes = args[0] if len(args) == 1 and isinstance(args[0], tuple | list) else args
     for size in sizes:
-        if isinstance(size, int) and size < least:
+        if not is_size(size):
+            raise ArgumentError(f"{name} must be integers, got {size!r}")
+        if not isinstance(size, Dim) and size < least:
             raise ArgumentError(f"{name} may not hold the size {size}")
-    return sizes
+    return tuple(size if isinstance(size, Dim) else as_int(size) for size in sizes)
 
 
 def broadcast_shapes(*shapes: Shape) -> Shape:

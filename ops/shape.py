@@ -55,11 +55,19 @@ def _infer_reshape(x: TensorType, shape: Shape) -> TensorType:
     return TensorType(x.dtype, shape)
 
 
+def _vjp_reshape(g: Tensor, _y: Tensor, _x: Tensor, shape: Shape) -> Any:
+    return (reshape(g, _x.shape),)
+
+
+def _write_reshape(base: Tensor, value: Tensor, shape: Shape) -> Tensor:
+    return reshape(value, base.shape)
+
+
 @primitive(
     infer=_infer_reshape,
     eager=lambda xp, x, shape: x.reshape(shape),
-    vjp=lambda g, _y, _x, shape: (reshape(g, _x.shape),),
-    view=lambda base, value, shape: reshape(value, base.shape),
+    vjp=_vjp_reshape,
+    view=_write_reshape,
 )
 def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Any:
     """The same elements, in order, in another shape; one size may be -1."""
@@ -123,11 +131,19 @@ def _inverse(dims: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(range(len(dims)), key=dims.__getitem__))
 
 
+def _vjp_permute(g: Tensor, _y: Tensor, _x: Tensor, dims: tuple[int, ...]) -> Any:
+    return (permute(g, _inverse(dims)),)
+
+
+def _write_permute(base: Tensor, value: Tensor, dims: tuple[int, ...]) -> Tensor:
+    return permute(value, _inverse(dims))
+
+
 @primitive(
     infer=lambda x, dims: TensorType(x.dtype, tuple(x.shape[d] for d in dims)),
     eager=lambda xp, x, dims: xp.transpose(x, dims),
-    vjp=lambda g, _y, _x, dims: (permute(g, _inverse(dims)),),
-    view=lambda base, value, dims: permute(value, _inverse(dims)),
+    vjp=_vjp_permute,
+    view=_write_permute,
 )
 def permute(input: Tensor, *order: Any, dims: Any = None) -> Any:
     """The dims in another order: dim k of the result is dim `dims[k]` of the input."""
@@ -173,6 +189,10 @@ def _infer_expand(x: TensorType, shape: Shape) -> TensorType:
     return TensorType(x.dtype, shape)
 
 
+def _vjp_expand(g: Tensor, _y: Tensor, _x: Tensor, shape: Shape) -> Any:
+    return (sum_to(g, _x.shape),)
+
+
 def _no_write(base: Tensor, value: Tensor, **attrs: Any) -> Tensor:
     raise ArgumentError("several elements of an expanded tensor share one place in memory")
 
@@ -180,7 +200,7 @@ def _no_write(base: Tensor, value: Tensor, **attrs: Any) -> Tensor:
 @primitive(
     infer=_infer_expand,
     eager=lambda xp, x, shape: xp.broadcast_to(x, shape),
-    vjp=lambda g, _y, _x, shape: (sum_to(g, _x.shape),),
+    vjp=_vjp_expand,
     view=_no_write,
 )
 def expand(input: Tensor, *sizes: Any, shape: Any = None) -> Any:
@@ -482,11 +502,11 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return cat([unsqueeze(t, d) for t in tensors], d)
 
 
-@primitive(
-    infer=lambda x, dims: x,
-    eager=lambda xp, x, dims: xp.flip(x, dims),
-    vjp=lambda g, _y, _x, dims: (flip(g, dims),),
-)
+def _vjp_flip(g: Tensor, _y: Tensor, _x: Tensor, dims: tuple[int, ...]) -> Any:
+    return (flip(g, dims),)
+
+
+@primitive(infer=lambda x, dims: x, eager=lambda xp, x, dims: xp.flip(x, dims), vjp=_vjp_flip)
 def flip(input: Tensor, *along: Any, dims: Any = None) -> Any:
     """The order of the elements along `dims` reversed."""
     named = canonical_ints(along if dims is None else (dims,), "dims")

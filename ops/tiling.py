@@ -50,7 +50,7 @@ def roll(
     if len(by) != len(along):
         raise ArgumentError(f"roll needs a shift for each dim, got {shifts} and {dims}")
     for shift, dim in zip(by, along, strict=True):
-        d = canonical_dim(dim, input.ndim)  # type: ignore[arg-type]
+        d = canonical_dim(dim, input.ndim)
         if not same(input.shape[d], 0):
             cut = -shift % input.shape[d]
             input = cat([slice_(input, d, cut), slice_(input, d, 0, cut)], d)

@@ -519,7 +519,7 @@ SHAPE = [
     pure(
         "repeat",
         lambda x, *n: np.tile(x, n),
-        (Call(T((3, 2)), 2, 1), Call(T((3, 2)), 2, 1, 3), Call(T((3,)), 0), Call(T(), 2)),
+        (Call(T((3, 2)), 2, 1), Call(T((3, 2)), 2, 1, 3), Fixed(T((3,)), 0), Call(T(), 2)),
     ),
     pure("tile", lambda x, *n: np.tile(x, n), (Call(T((3, 2)), 2), Call(T((3,)), 2, 2))),
     pure(

@@ -89,8 +89,8 @@ def _(b: Writer, node: Node, x: Ref) -> Ref:
 def _(b: Writer, node: Node, x: Ref) -> Ref:
     if not x.dtype.is_floating_point:
         return x
-    negative = b.op("Less", x, b.like(0.0, x), out=bool_)
-    return b.op("Where", negative, b.op("Ceil", x), b.op("Floor", x), typed=1)
+    # The sign of a zero in between comes out right, too; that of ONNX Runtime's Where does not.
+    return b.op("Mul", b.op("Sign", x), b.op("Floor", b.op("Abs", x)))
 
 
 @rule("round")

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...ir.dims import Dim, Size, bounds, product, same, same_shape
 from ...ir.graph import Node
-from ...ir.types import Shape, bool_, float64, int64
+from ...ir.types import DType, Shape, bool_, float64, int64
 from ...ops.arrays import numpy_dtype
 from .registry import Simple, rule, table
 from .writer import Ref, Writer, tensor_proto
@@ -90,6 +90,8 @@ def expand(b: Writer, x: Ref, shape: Shape, target: Shape) -> Ref:
     """Broadcast to `target`; dims that stay are written as 1, which keeps them."""
     if same_shape(shape, target):
         return x
+    if any(same(size, 0) for size in target):
+        return filled(b, target, 0, x.dtype)  # ONNX Runtime's optimizer may drop such an Expand
     lead = len(target) - len(shape)
     wanted = [
         1 if k >= lead and same(size, shape[k - lead]) else size for k, size in enumerate(target)
@@ -99,10 +101,6 @@ def expand(b: Writer, x: Ref, shape: Shape, target: Shape) -> Ref:
 
 @rule("expand")
 def _(b: Writer, node: Node, x: Ref) -> Ref:
-    target = node.attrs["shape"]
-    if node.output.type.is_static and 0 in target:
-        # ONNX Runtime's optimizer takes an Expand between two casts for one that does nothing.
-        return b.constant(np.zeros(target), x.dtype)
     return expand(b, x, shape_of(node), node.attrs["shape"])
 
 
@@ -210,6 +208,11 @@ def _(b: Writer, node: Node) -> Ref:
         return b.op("Expand", b.cast(b.sizes.scalar(fill), dtype), b.sizes.vector(shape))
     if (array := _stored(node)) is not None:
         return b.constant(array, dtype)
+    return filled(b, shape, fill, dtype)
+
+
+def filled(b: Writer, shape: Shape, fill: bool | int | float, dtype: DType) -> Ref:
+    """A tensor of one number over and over."""
     value = tensor_proto(np.array([fill], numpy_dtype(dtype)), dtype)
     (name,) = b.node("ConstantOfShape", [b.sizes.vector(shape)], 1, {"value": value})
     return Ref(name, dtype)
