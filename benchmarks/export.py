@@ -41,7 +41,8 @@ class CNN(nn.Module):
 class Block(nn.Module):
     def __init__(self):
         super().__init__()
-        self.norm, self.up, self.down = nn.LayerNorm(256), nn.Linear(256, 1024), nn.Linear(1024, 256)
+        self.norm = nn.LayerNorm(256)
+        self.up, self.down = nn.Linear(256, 1024), nn.Linear(1024, 256)
     def forward(self, x):
         return x + self.down(F.gelu(self.up(self.norm(x))))
 
@@ -118,14 +119,18 @@ def main():
             times = {"torch": [], "vitrify": []}
             for _ in range(options.rounds):
                 times["torch"].append(run(options.torch, TORCH, name, files["torch"], weights))
-                times["vitrify"].append(run(sys.executable, VITRIFY, name, files["vitrify"], weights))
+                times["vitrify"].append(
+                    run(sys.executable, VITRIFY, name, files["vitrify"], weights)
+                )
             results = [output(file, shape) for file in files.values()]
             np.testing.assert_allclose(*results, rtol=1e-3, atol=1e-5)
             for key, file in files.items():
                 load, export = (statistics.median(t) for t in zip(*times[key], strict=True))
                 nodes = len(onnx.load(file, load_external_data=False).graph.node)
                 table[f"{name} {key}"] = (load, export, nodes)
-                print(f"{name:7} {key:8} import {load:5.2f} s  export {export:5.2f} s  {nodes} nodes")
+                print(
+                    f"{name:7} {key:8} import {load:5.2f} s  export {export:5.2f} s  {nodes} nodes"
+                )
     print(json.dumps(table))
 
 

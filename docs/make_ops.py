@@ -47,7 +47,9 @@ def page():
     for name, op in sorted(REGISTRY.items()):
         what = (op.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ").replace("|", "\\|")
         kind = "composite" if op.is_composite else "primitive"
-        rows.append(f"| `{name}` | {kind} | {gradient(op)} | {onnx(op)} | {' '.join(what.split())} |")
+        rows.append(
+            f"| `{name}` | {kind} | {gradient(op)} | {onnx(op)} | {' '.join(what.split())} |"
+        )
     return HEAD.format(first=OPSETS[0]) + "\n".join(rows) + "\n"
 
 

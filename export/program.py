@@ -208,9 +208,7 @@ def check_inputs(graph: Graph, tensors: list[Tensor]) -> None:
             _check_size(f"{name}.shape[{k}]", size, actual, sizes)
 
 
-def _check_size(
-    at: str, size: int | Dim, actual: int, sizes: dict[str, tuple[int, str]]
-) -> None:
+def _check_size(at: str, size: int | Dim, actual: int, sizes: dict[str, tuple[int, str]]) -> None:
     if not isinstance(size, Dim):
         if size != actual:
             raise ConstraintError(

@@ -1,13 +1,13 @@
 """The vocabulary: every op, and the functions that are short for several."""
 
 from .compare import (
+    allclose,
     bitwise_and,
     bitwise_left_shift,
     bitwise_not,
     bitwise_or,
     bitwise_right_shift,
     bitwise_xor,
-    allclose,
     eq,
     equal,
     ge,
@@ -56,6 +56,7 @@ from .composite.loss import (
     smooth_l1_loss,
 )
 from .composite.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
+from .contraction import einsum
 from .conv import (
     conv,
     conv1d,
@@ -67,7 +68,6 @@ from .conv import (
     conv_transpose3d,
     conv_weight_grad,
 )
-from .contraction import einsum
 from .create import (
     arange,
     eye,
@@ -179,7 +179,6 @@ from .reduce import (
     var_mean,
 )
 from .registry import REGISTRY
-from .tiling import repeat, repeat_interleave, roll, tile
 from .shape import (
     cat,
     chunk,
@@ -204,6 +203,7 @@ from .shape import (
     unflatten,
     unsqueeze,
 )
+from .tiling import repeat, repeat_interleave, roll, tile
 
 # The functions and ops above; neither the files of this folder nor the registry.
 __all__ = [name for name, value in globals().items() if callable(value)]

@@ -11,7 +11,9 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_every_package_folder_is_listed_for_wheels():
-    listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
+    listed = set(
+        tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    )
     skipped = {"tests", "benchmarks", "docs", "build", "out"}
     folders = {
         ".".join(("vitrify", *init.parent.relative_to(ROOT).parts))

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..ir import dims
 from ..ir.builder import Builder
-from ..ir.dims import Dim, Size
+from ..ir.dims import Dim, Size, Symbol
 from ..ir.errors import ArgumentError, CaptureError, ConstraintError, VitrifyError
 from ..ir.graph import Graph, Value
 from ..ir.location import traceback_location
@@ -161,31 +161,34 @@ def _symbolic_inputs(paths: list[str], tensors: list[Any], dynamic: Dynamic) -> 
             f"dynamic names {unknown[0]!r}, which is not an input",
             instead=f"one of: {', '.join(paths) or '(there are no tensor inputs)'}",
         )
-    named: dict[str, tuple[Size, int, str]] = {}
+    named: dict[str, tuple[Symbol, int, str]] = {}
     values = []
     for path, example in zip(paths, tensors, strict=True):
         dtype = example.dtype if isinstance(example, Tensor) else as_tensor(example).dtype
-        shape: list[Size] = list(example.shape)
+        sizes: tuple[int, ...] = example.shape
+        shape: list[Size] = list(sizes)
         for dim, given in dynamic.get(path, {}).items():
             if not isinstance(dim, int) or not -len(shape) <= dim < len(shape):
                 raise ArgumentError(f"dynamic: {path} has no dim {dim!r}, its shape is {shape}")
             size = dims.symbol(given) if isinstance(given, str) else given
             if not isinstance(size, Dim):
                 raise ArgumentError(f"dynamic: a dim's name must be text or a vt.dim, not {given}")
-            _check_example(named, size, example.shape[dim], f"{path}.shape[{dim}]")
+            _check_example(named, size, sizes[dim], f"{path}.shape[{dim}]")
             shape[dim] = size
         values.append(Value(TensorType(dtype, tuple(shape)), path))
     return values
 
 
-def _check_example(named: dict[str, tuple[Size, int, str]], size: Dim, example: int, at: str):
+def _check_example(
+    named: dict[str, tuple[Symbol, int, str]], size: Dim, example: int, at: str
+) -> None:
     """The same name must mean the same size, with the same limits, in every example."""
     env = dims.solve(size, example)
     if env is None:
         raise ArgumentError(f"dynamic: {at} is {example}, which {size} cannot be")
     for symbol in dims.symbols(size):
         value = env[symbol.name]
-        before = named.setdefault(symbol.name, (symbol, value, at))  # type: ignore[arg-type]
+        before = named.setdefault(symbol.name, (symbol, value, at))
         if before[0] != symbol:
             raise ArgumentError(f"dynamic: {symbol.name} has two different ranges")
         if before[1] != value:
@@ -200,7 +203,7 @@ def _check_example(named: dict[str, tuple[Size, int, str]], size: Dim, example: 
 def _known(function: Any) -> tuple[dict[int, str], dict[int, str]]:
     """Names of the parameters and buffers, and of the modules, if the function is a module."""
     owner = function if hasattr(function, "named_modules") else getattr(function, "__self__", None)
-    if not hasattr(owner, "named_modules"):
+    if owner is None or not hasattr(owner, "named_modules"):
         return {}, {}
     names = {id(t): name for name, t in owner.named_parameters()}
     names |= {id(t): name for name, t in owner.named_buffers()}
@@ -233,4 +236,3 @@ def _output_names(output: TreeSpec) -> tuple[str, ...]:
         "output" if not path else path if not path[0].isdigit() else f"output.{path}"
         for path in paths
     )
-

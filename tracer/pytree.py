@@ -104,8 +104,9 @@ def flatten(
             for name, item in zip(names, items, strict=True)
         )
 
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        names = tuple(tree._fields)
+    fields = getattr(tree, "_fields", None)
+    if isinstance(tree, tuple) and fields is not None:
+        names = tuple(fields)
         return TreeSpec("tuple", names, below(tree, names), make=type(tree))
     if isinstance(tree, list | tuple):
         kind = "list" if isinstance(tree, list) else "tuple"

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ..ir.builder import Builder, BodyRecorder
+from ..ir.builder import BodyRecorder, Builder
 from ..ir.dims import Condition, same_shape, symbols
 from ..ir.errors import CaptureError, DTypeError, VitrifyError
 from ..ir.graph import Value
@@ -83,9 +83,7 @@ class Recorder(BodyRecorder):
         """The error with the user's line, if it has none yet."""
         if error.at is not None:
             return error
-        return type(error)(
-            error.message, at=self.location, why=error.why, instead=error.instead
-        )
+        return type(error)(error.message, at=self.location, why=error.why, instead=error.instead)
 
     def _check_attr(self, op: Op, name: str, attr: Any) -> None:
         if isinstance(attr, tuple):
@@ -218,9 +216,7 @@ class Recorder(BodyRecorder):
         else:
             message = f"{what} needs the values of a tensor ({tensor.type})"
             why = "values exist only when the program runs; baking one in would be silently wrong"
-        raise CaptureError(
-            message, at=user_location(self._path[-1]), why=why, instead=instead
-        )
+        raise CaptureError(message, at=user_location(self._path[-1]), why=why, instead=instead)
 
     def decide(self, condition: Condition) -> bool:
         """Asked where Python compares symbolic sizes and the answer is open."""
@@ -244,4 +240,3 @@ class Recorder(BodyRecorder):
 def _first(condition: Condition) -> Any:
     from_both = [*symbols(condition.lhs), *symbols(condition.rhs)]
     return from_both[0].name if from_both else "n"
-

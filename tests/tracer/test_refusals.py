@@ -90,7 +90,9 @@ def returns_object(x):
     return x, object()
 
 
-REFUSED = [value for value in list(globals().values()) if getattr(value, "__module__", "") == __name__]
+REFUSED = [
+    value for value in list(globals().values()) if getattr(value, "__module__", "") == __name__
+]
 
 
 @pytest.mark.parametrize("function", REFUSED, ids=lambda f: f.__name__)
