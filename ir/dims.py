@@ -25,10 +25,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Literal, NoReturn, TypeAlias
 
 from .errors import ConstraintError
+from .location import called_by_user
 
 NAME = re.compile(r"[^\W\d]\w*")
 _INFINITY = math.inf
@@ -166,7 +167,7 @@ class Dim:
         if not isinstance(exponent, int):
             return NotImplemented
         if exponent < 0:
-            self.__truediv__(exponent)
+            return self.__truediv__(exponent)
         result: Size = 1
         square: Size = self
         while exponent:
@@ -177,17 +178,18 @@ class Dim:
         return result
 
     def __truediv__(self, other: object) -> NoReturn:
-        raise ConstraintError(
-            f"the size `{self}` is symbolic, so there is no plain float of it: "
-            "use // for a size, or do the division on a tensor"
+        _refuse_use(
+            f"the size `{self}` is symbolic, so there is no plain float of it",
+            instead="n // 2 for a size, or x / n with a tensor x",
         )
 
     __rtruediv__ = __truediv__
 
     def __index__(self) -> int:
-        raise ConstraintError(
+        _refuse_use(
             f"the size `{self}` is symbolic and has no single value here "
-            "(range(), int() and float() need one)"
+            "(range(), int(), float() and len() need one)",
+            instead="vt.full((), n) makes a tensor of it; or keep this size static",
         )
 
     __int__ = __index__
@@ -221,6 +223,12 @@ class Dim:
         return _compare(self, "!=", 0)
 
     def __hash__(self) -> int:
+        if _observer.get() is not None and called_by_user():
+            # A lookup that finds nothing compares nothing: it would go unnoticed.
+            _refuse_use(
+                f"the size `{self}` is symbolic and cannot be a dictionary key or in a set",
+                instead="look it up by something static, or keep this size static",
+            )
         return hash(self._key)
 
     def __str__(self) -> str:
@@ -411,14 +419,36 @@ decider: ContextVar[Callable[[Condition], bool]] = ContextVar("decider", default
 """Answers the comparisons that the bounds leave open; by default it raises `ConstraintError`."""
 
 
+_observer: ContextVar[Callable[[ConstraintError], object] | None] = ContextVar(
+    "observer", default=None
+)
+
+
 @contextmanager
-def deciding_with(answer: Callable[[Condition], bool]) -> Iterator[None]:
-    """Lets `answer` decide open comparisons inside the `with` block."""
-    token = decider.set(answer)
+def deciding_with(
+    answer: Callable[[Condition], bool],
+    observer: Callable[[ConstraintError], object] | None = None,
+) -> Iterator[None]:
+    """Lets `answer` decide open comparisons inside the `with` block.
+
+    Args:
+        answer: Returns what the comparison is to give, or raises.
+        observer: Sees every refusal to give a size's value, before the caller may swallow it.
+            While there is one, code outside of the library cannot hash symbolic sizes either.
+    """
+    token, observing = decider.set(answer), _observer.set(observer)
     try:
         yield
     finally:
         decider.reset(token)
+        _observer.reset(observing)
+
+
+def _refuse_use(message: str, instead: str) -> NoReturn:
+    error = ConstraintError(message, instead=instead)
+    if (observer := _observer.get()) is not None:
+        observer(error)
+    raise error
 
 
 def _compare(size: Dim, relation: Relation, other: object) -> bool:
@@ -456,7 +486,12 @@ def _as_size(value: object) -> Size | None:
 
 def _apply(function: Callable[[Size, Size], Size], left: object, right: object) -> Size:
     a, b = _as_size(left), _as_size(right)
-    return NotImplemented if a is None or b is None else function(a, b)
+    if a is not None and b is not None:
+        return function(a, b)
+    for operand, other in ((left, right), (right, left)):
+        if isinstance(operand, Dim) and isinstance(other, Real):
+            operand.__float__()  # says that there is none
+    return NotImplemented
 
 
 def _key(size: Size) -> str:

@@ -48,6 +48,11 @@ def user_location(module: str = "") -> Location | None:
     return None
 
 
+def called_by_user() -> bool:
+    """Whether the function that asks was called from code that is not Vitrify's own."""
+    return not _is_library(sys._getframe(2).f_globals.get("__name__", ""))
+
+
 def traceback_location(traceback: TracebackType | None) -> Location | None:
     """The innermost line of a traceback that is not Vitrify's own, or None."""
     found = None

@@ -55,7 +55,7 @@ def test_the_example_in_the_readme_runs_and_passes(tmp_path):
         env={**os.environ, "PYTHONWARNINGS": "error"},
     )  # fmt: skip
     assert "graph Net(%x: f32[batch, 1, 8, 8]) -> (f32[batch, 10])" in done.stdout
-    assert "net.py:11 in conv" in done.stdout
+    assert "net.py:13 in conv" in done.stdout
     assert "all passed" in done.stdout
 
 

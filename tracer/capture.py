@@ -85,8 +85,11 @@ def capture(
     builder = Builder()
     recorder = Recorder(builder, values, *_known(function))
     try:
-        with interpreting(recorder), dims.deciding_with(recorder.decide), no_grad():
+        deciding = dims.deciding_with(recorder.decide, observer=recorder.refused)
+        with interpreting(recorder), deciding, no_grad():
             result = _call(function, dict(zip(arguments, call, strict=True)))
+            if recorder.refusal is not None:  # the user's code caught it and went on
+                raise recorder.refusal
             outputs: list[Tensor] = []
             output = flatten(result, lambda leaf: isinstance(leaf, Tensor), outputs)
             _check_output(output)
@@ -165,7 +168,7 @@ def _symbolic_inputs(paths: list[str], tensors: list[Any], dynamic: Dynamic) -> 
     values = []
     for path, example in zip(paths, tensors, strict=True):
         dtype = example.dtype if isinstance(example, Tensor) else as_tensor(example).dtype
-        sizes: tuple[int, ...] = example.shape
+        sizes = [int(n) for n in example.shape]
         shape: list[Size] = list(sizes)
         for dim, given in dynamic.get(path, {}).items():
             if not isinstance(dim, int) or not -len(shape) <= dim < len(shape):

@@ -34,6 +34,8 @@ class Recorder(BodyRecorder):
 
     Attributes:
         state: The concrete tensors that the graph refers to by name.
+        refusal: The first error that eager code would not have met. What is recorded after it
+            may be wrong, also where the user's code catches it.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Recorder(BodyRecorder):
     ) -> None:
         super().__init__(builder)
         self.state: dict[str, Tensor] = {}
+        self.refusal: VitrifyError | None = None
         self._inputs = set(inputs)
         self._values = set(inputs)
         self._names = names
@@ -59,7 +62,7 @@ class Recorder(BodyRecorder):
         try:
             tensors, attrs = op.canonical(*args, **kwargs)
         except VitrifyError as error:
-            raise self._located(error) from None
+            raise self._located(error, (*args, *kwargs.values())) from None
         return self.apply(op, tensors, attrs)
 
     def apply(self, op: Op, tensors: Sequence[Any], attrs: Attrs) -> Any:
@@ -69,7 +72,7 @@ class Recorder(BodyRecorder):
                 self._check_attr(op, name, attr)
             outputs = self.builder.add(op, inputs, attrs, self.location)
         except VitrifyError as error:
-            raise self._located(error) from None
+            raise self._located(error, (*tensors, *attrs.values())) from None
         self._values.update(outputs)
         result = self._result(op, outputs)
         if op.view is not None and isinstance(tensors[0]._data, Value):
@@ -79,11 +82,26 @@ class Recorder(BodyRecorder):
                 out._seen = out._version[1]
         return result
 
+    def refused(self, error: VitrifyError) -> VitrifyError:
+        """The error with the user's line; kept, because the user's code may catch it."""
+        error = self._located(error)
+        self.refusal = self.refusal or error
+        return error
+
     def _located(self, error: VitrifyError) -> VitrifyError:
         """The error with the user's line, if it has none yet."""
         if error.at is not None:
             return error
-        return type(error)(error.message, at=self.location, why=error.why, instead=error.instead)
+        at = user_location(self._path[-1])
+        return type(error)(error.message, at=at, why=error.why, instead=error.instead)
+
+    def _failed(self, error: VitrifyError, arguments: Iterable[Any]) -> VitrifyError:
+        """The error of an op call: a refusal, unless eager code is sure to meet it too."""
+        sizes = (size for a in arguments if isinstance(a, Tensor) for size in a.shape)
+        refusal = isinstance(error, CaptureError | ConstraintError)
+        if refusal or any(isinstance(size, Dim) for size in (*sizes, *arguments)):
+            return self.refused(error)
+        return self._located(error)
 
     def _check_attr(self, op: Op, name: str, attr: Any) -> None:
         if isinstance(attr, tuple):
