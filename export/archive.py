@@ -187,11 +187,14 @@ def _check(captured: Captured) -> None:
     paths = [
         path
         for name, spec in zip(captured.arguments, captured.inputs, strict=True)
-        for path, leaf in spec.leaves(name)
-        if leaf.kind == "tensor"
+        for path in spec.tensor_paths(name)
     ]
-    if paths != [value.name for value in captured.graph.inputs]:
+    # The text leaves out a name that the grammar cannot hold, as a dict key makes them.
+    names = [value.name for value in captured.graph.inputs]
+    if len(paths) != len(names) or any(n not in ("", p) for n, p in zip(names, paths)):
         raise FormatError(f"{_MANIFEST}: the inputs are not those of the graph")
-    count = sum(leaf.kind == "tensor" for _, leaf in captured.output.leaves())
+    for value, path in zip(captured.graph.inputs, paths, strict=True):
+        value.name = path
+    count = len(captured.output.tensor_paths())
     if not count == len(captured.output_names) == len(captured.graph.outputs):
         raise FormatError(f"{_MANIFEST}: the outputs are not those of the graph")

@@ -12,6 +12,7 @@ import numpy as np
 from ..backends.base import Executable
 from ..backends.reference import reference
 from ..ir import dims
+from ..ir.constraints import check_sizes
 from ..ir.dims import Dim
 from ..ir.errors import ArgumentError, ConstraintError, DTypeError
 from ..ir.graph import Graph
@@ -60,11 +61,15 @@ class Program:
 
     @property
     def constraints(self) -> tuple[str, ...]:
-        """What the sizes of the inputs must fulfil, as text: `batch >= 1`."""
+        """What the sizes of the inputs must fulfil, as text: limits of symbols, `batch >= 1`, then
+        what the code made of them, `batch != 4  (model.py:12 in conv)`.
+        """
         sizes = [size for t in self.input_types.values() for size in t.shape]
         found = {symbol: None for size in sizes for symbol in dims.symbols(size)}
         low = [f"{s.name} >= {s.min}" for s in found if s.min is not None]
-        return tuple(low + [f"{s.name} <= {s.max}" for s in found if s.max is not None])
+        high = [f"{s.name} <= {s.max}" for s in found if s.max is not None]
+        recorded = [f"{c}  ({c.location})" if c.location else str(c) for c in self.graph.constraints]
+        return (*low, *high, *recorded)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Parameters, buffers and large constants by name.
@@ -97,7 +102,9 @@ class Program:
                 leaves: list[Any] = []
                 actual = flatten(given[name], _is_array, leaves, name)
                 _check_tree(name, spec, actual)
-                tensors.extend(as_tensor(leaf) for leaf in leaves)
+                found = dict(zip(actual.tensor_paths(name), leaves, strict=True))
+                # The keys of a dict may come in any order.
+                tensors.extend(as_tensor(found[path]) for path in spec.tensor_paths(name))
             elif any(leaf.kind == "tensor" for _, leaf in spec.leaves()):
                 raise ArgumentError(f"the argument {name} is missing", instead=self._usage())
         check_inputs(self.graph, tensors)
@@ -206,6 +213,7 @@ def check_inputs(graph: Graph, tensors: list[Tensor]) -> None:
         for k, (size, actual) in enumerate(zip(wanted.shape, tensor.shape, strict=True)):
             assert isinstance(actual, int)
             _check_size(f"{name}.shape[{k}]", size, actual, sizes)
+    check_sizes(graph.constraints, sizes)
 
 
 def _check_size(at: str, size: int | Dim, actual: int, sizes: dict[str, tuple[int, str]]) -> None:

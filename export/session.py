@@ -161,6 +161,8 @@ class Session:
 
     def _by_name(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         names = list(self._arguments) or [port.name for port in self.inputs]
+        if len(args) == len(self.inputs) and all(map(_is_array, args)):
+            names = [port.name for port in self.inputs]  # of nested arguments, the tensors
         if len(args) > len(names):
             raise ArgumentError(
                 f"{len(args)} inputs given, the model takes {len(names)}", instead=self._usage()

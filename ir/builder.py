@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from .constraints import Constraint
 from .errors import CaptureError, GraphError
 from .graph import Graph, Node, Value
 from .location import Location
@@ -49,9 +50,21 @@ class Builder:
         names = [v.name for v in node.outputs]
         return self.add(node.op, inputs, node.attrs, node.location, names)
 
-    def graph(self, inputs: Iterable[Value], outputs: Iterable[Value], name: str = "main") -> Graph:
+    def graph(
+        self,
+        inputs: Iterable[Value],
+        outputs: Iterable[Value],
+        name: str = "main",
+        constraints: Iterable[Constraint] = (),
+    ) -> Graph:
         """The finished graph."""
-        return Graph(tuple(inputs), tuple(self.nodes), tuple(outputs), name=name)
+        return Graph(
+            tuple(inputs),
+            tuple(self.nodes),
+            tuple(outputs),
+            name=name,
+            constraints=tuple(constraints),
+        )
 
 
 def result_types(
@@ -109,6 +122,9 @@ class BodyRecorder:
 
     def scope(self, module: Any) -> AbstractContextManager[Any]:
         return nullcontext()
+
+    def values(self, what: str, tensor: Any, instead: str) -> Any:
+        self.refuse(what, tensor, instead)
 
     def refuse(self, what: str, tensor: Any | None, instead: str) -> None:
         raise CaptureError(f"{what} needs the values of a tensor", instead=instead)

@@ -165,7 +165,7 @@ class Dim:
 
     def __pow__(self, exponent: int) -> Size:
         if not isinstance(exponent, int):
-            return NotImplemented
+            return _apply(_multiply, self, exponent)  # which refuses what is no size
         if exponent < 0:
             return self.__truediv__(exponent)
         result: Size = 1
@@ -189,7 +189,7 @@ class Dim:
         _refuse_use(
             f"the size `{self}` is symbolic and has no single value here "
             "(range(), int(), float() and len() need one)",
-            instead="vt.full((), n) makes a tensor of it; or keep this size static",
+            instead="vt.tensor(n) is a tensor of it, to compute with; or keep this size static",
         )
 
     __int__ = __index__
@@ -352,6 +352,7 @@ Relation: TypeAlias = Literal["==", "!=", "<", "<=", ">", ">="]
 _MIRRORED: dict[Relation, Relation] = {
     "==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="
 }  # fmt: skip
+RELATIONS: Mapping[str, Relation] = {relation: relation for relation in _MIRRORED}
 _PYTHON: dict[Relation, Callable[[int, int], bool]] = {
     "==": operator.eq, "!=": operator.ne, "<": operator.lt,
     "<=": operator.le, ">": operator.gt, ">=": operator.ge,
@@ -435,8 +436,9 @@ def deciding_with(
         answer: Returns what the comparison is to give, or raises.
         observer: Sees every refusal to give a size's value, before the caller may swallow it.
             While there is one, code outside of the library cannot hash symbolic sizes either.
+            Without it, whoever watches outside of the block goes on watching.
     """
-    token, observing = decider.set(answer), _observer.set(observer)
+    token, observing = decider.set(answer), _observer.set(observer or _observer.get())
     try:
         yield
     finally:

@@ -6,6 +6,8 @@ source text), what was met, why it cannot be done, and what to write instead.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .location import Location
 
 
@@ -51,7 +53,26 @@ class VitrifyError(Exception):
 
 
 class CaptureError(VitrifyError):
-    """The user's code cannot be captured faithfully."""
+    """The user's code cannot be captured faithfully.
+
+    Attributes:
+        problems: All that was found in one run; the error itself where it is the only one.
+    """
+
+    _problems: tuple[VitrifyError, ...] = ()
+
+    @property
+    def problems(self) -> tuple[VitrifyError, ...]:
+        return self._problems or (self,)
+
+    @classmethod
+    def of(cls, problems: Sequence[VitrifyError]) -> CaptureError:
+        """One error for several problems, each of which it shows in full."""
+        error = cls(f"{len(problems)} problems", at=None)
+        error._problems = tuple(problems)
+        blocks = [f"{k}. {problem}" for k, problem in enumerate(problems, 1)]
+        error.args = ("\n".join([f"{error.message}:", *blocks]),)
+        return error
 
 
 class ConstraintError(VitrifyError):

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from .constraints import Constraint
 from .location import Location
 from .types import TensorType
 
@@ -61,12 +62,22 @@ class Node:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
-    """A function of tensors: inputs, nodes in topological order, outputs."""
+    """A function of tensors: inputs, nodes in topological order, outputs.
+
+    Attributes:
+        inputs: What it takes.
+        nodes: What it computes, in topological order.
+        outputs: What it returns.
+        name: Its name.
+        constraints: What the sizes of the inputs must fulfil beyond the limits of their symbols;
+            the types of the nodes may rest on it. Only an outermost graph has any.
+    """
 
     inputs: tuple[Value, ...]
     nodes: tuple[Node, ...]
     outputs: tuple[Value, ...]
     name: str = field(default="main", kw_only=True)
+    constraints: tuple[Constraint, ...] = field(default=(), kw_only=True)
 
     def replace(self, **changes: Any) -> Graph:
         """A copy with the given fields changed."""

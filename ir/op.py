@@ -135,6 +135,14 @@ class Interpreter(Protocol):
         """Called around a module's forward, so that nodes know their module path."""
         ...
 
+    def values(self, what: str, tensor: Any, instead: str) -> Any:
+        """The array of a tensor, for a use of its elements outside the graph.
+
+        A capture notes the problem, for `what` and `instead` see `refuse`, and gives some array of
+        the right shape, so that it finds further problems before it raises.
+        """
+        ...
+
     def refuse(self, what: str, tensor: Any | None, instead: str) -> None:
         """Called before `what` takes values out of the program; a capture raises here.
 

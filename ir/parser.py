@@ -7,12 +7,13 @@ that shows the place.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 from .builder import Builder
-from .dims import Dim, Size, symbol
+from .constraints import Constraint, assuming
+from .dims import RELATIONS, Condition, Dim, Size, symbol, symbols
 from .dims_text import parse_size
 from .errors import FormatError
 from .graph import Graph, Value
@@ -32,7 +33,7 @@ _TOKEN = re.compile(
   | (?P<float>    [0-9]+(?:\.[0-9]*(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+))
   | (?P<integer>  [0-9]+)
   | (?P<name>     [^\W\d]\w*(?:\.\w+)*)
-  | (?P<mark>     ->|>=|<=|//|\*\*|[-+*%(),:=\[\]{}])
+  | (?P<mark>     ->|[=!<>]=|//|\*\*|[-+*%(),:=<>\[\]{}])
   | (?P<end>      \Z)
   )""",
     re.VERBOSE,
@@ -211,10 +212,15 @@ class _Parser:
         self.expect("(")
         types = self.list_of(self.type, ")")
         self.at = body
+        opening = self.token
         self.expect("{")
         builder = Builder()
-        while not (self.token.kind == "name" and self.token.text == "return"):
-            self.node(builder, scope)
+        constraints = self.requirements(inputs) if alone else ()
+        with self.blaming(opening, "not what can be required"):
+            assumptions = assuming(constraints)
+        with assumptions:
+            while not (self.token.kind == "name" and self.token.text == "return"):
+                self.node(builder, scope)
         keyword = self.advance()
         outputs = []
         if self.token.text != "}":
@@ -226,7 +232,39 @@ class _Parser:
                 f"but returns ({_shown(value.type for value in outputs)})",
                 keyword,
             )
-        return builder.graph(inputs, outputs, name)
+        return builder.graph(inputs, outputs, name, constraints)
+
+    def requirements(self, inputs: Iterable[Value]) -> tuple[Constraint, ...]:
+        known = {s for value in inputs for size in value.type.shape for s in symbols(size)}
+        constraints: list[Constraint] = []
+        while self.token.text == "require" and self.token.kind == "name":
+            keyword = self.advance()
+            lhs, relation = self.side(), RELATIONS.get(self.token.text)
+            if relation is None:
+                raise self.error(f"expected a relation, found {self._found()}")
+            self.advance()
+            rhs = self.side()
+            with self.blaming(keyword, "not a requirement"):
+                condition = Condition(lhs, relation, rhs)
+            if unknown := {*symbols(lhs), *symbols(rhs)} - known:
+                raise self.error(
+                    f"no input's type has the symbol {min(map(str, unknown))}", keyword
+                )
+            location = self.location() if self.token.kind == "location" else None
+            constraints.append(Constraint(condition, location))
+        return tuple(constraints)
+
+    def side(self) -> Size:
+        """A side of a relation: a size up to where no size goes on."""
+        start = self.at
+        while self.token.kind in ("name", "integer", "mark") and self.token.text not in RELATIONS:
+            before = self.tokens[self.at - 1]
+            is_operand = self.token.kind != "mark"
+            if self.at > start and is_operand and (before.kind != "mark" or before.text == ")"):
+                break
+            self.at = self.closing.get(self.at, self.at)
+            self.advance()
+        return self.size_between(self.tokens[start], self.tokens[self.at - 1].end)
 
     def limits(self) -> None:
         limits: dict[str, dict[str, int]] = {}
@@ -342,6 +380,9 @@ class _Parser:
         while self.token.text not in _AFTER_LITERAL:
             self.at = self.closing.get(self.at, self.at)
             end = self.advance().end
+        return self.size_between(first, end)
+
+    def size_between(self, first: _Token, end: int) -> Size:
         text = self.text[first.start : end]
         for name in re.findall(r"[^\W\d]\w*", text):
             if name not in self.symbols:

@@ -2,6 +2,7 @@ r"""The text form of a graph: one grammar, for people, golden tests and files; `
 
     graph net(%x: f32[batch, 1, 8, 8]) -> (f32[batch, 10])
       where batch >= 1 {
+      require batch != 8  # net.py:6
       %conv.weight = parameter "conv.weight" : f32[10, 1, 8, 8]
       %0 = conv2d(%x, %conv.weight, none) {stride=(1, 1)} : f32[batch, 10, 1, 1]  # net.py:7 in conv
       %1 = reshape(%0) {shape=(batch, 10)} : f32[batch, 10]                       # net.py:8
@@ -14,7 +15,9 @@ White space and line ends only separate, but for the location, which ends its li
     text      = graph
     graph     = "graph" title "(" (value ":" type),* ")" "->" "(" type,* ")" where? body
     where     = "where" (name (">=" | "<=") integer),*          of every symbol in the whole text
-    body      = "{" node* "return" value,* "}"
+    body      = "{" require* node* "return" value,* "}"
+    require   = "require" size ("==" | "!=" | "<" | "<=" | ">" | ">=") size location?
+                                              not in regions; over symbols of the inputs' types
     node      = (value,* "=")? call location?                   no "=" where nothing is defined
     call      = op "(" (value | "none"),* ")" attrs? (":" type,*)?
               | "parameter" string ":" type                     short for {name=string, type=type}
@@ -33,7 +36,8 @@ White space and line ends only separate, but for the location, which ends its li
     string    = '"' characters '"', with the escapes \\ \" \n and \u{hexadecimal}
     location  = "#" file ":" integer ("in" module)?      strings where the characters are odd
 
-A symbol has the limits that `where` gives it, and no others. Regions (graphs as attributes) see
+A symbol has the limits that `where` gives it, and no others; what `require` says holds beyond them,
+and the types of nodes may rest on it. Regions (graphs as attributes) see
 no values from outside; names in them are their own. A value keeps its name if it is one; all digits
 stand for a value without a name.
 """
@@ -42,7 +46,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .dims import Dim, Symbol, symbols
@@ -134,6 +138,8 @@ def _dims(item: Any) -> Iterator[Dim]:
         case Graph():
             for value in (*item.inputs, *item.outputs):
                 yield from _dims(value.type)
+            for constraint in item.constraints:
+                yield from _dims((constraint.condition.lhs, constraint.condition.rhs))
             for node in item.nodes:
                 for value in node.outputs:
                     yield from _dims(value.type)
@@ -146,7 +152,7 @@ class Printout:
     Args:
         graph: What to print.
         indent: Spaces before the closing brace of a region; 0 for a graph that stands alone, which
-            alone lists the limits of the symbols.
+            alone lists the limits of the symbols and the constraints.
 
     Attributes:
         lines: The text.
@@ -165,16 +171,18 @@ class Printout:
             self._write(f"{margin}  where {', '.join(limits)}")
         self.lines[-1] += " {"
 
-        located: list[tuple[int, Location]] = []
+        located: dict[int, Location | None] = {}
+        for constraint in () if indent else graph.constraints:
+            located[len(self.lines)] = constraint.location
+            self._write(f"  require {constraint}")
+        self._add_locations(located)
+
+        located = {}
         for node in graph.nodes:
             self.marks[node] = len(self.lines)
             self._print_node(node, indent + 2)
-            if node.location is not None:
-                located.append((len(self.lines) - 1, node.location))
-        widths = (len(self.lines[k]) for k, _ in located)
-        column = max((w for w in widths if w <= _WIDEST), default=0)
-        for k, location in located:
-            self.lines[k] = f"{self.lines[k].ljust(column)}  {print_location(location)}"
+            located[len(self.lines) - 1] = node.location
+        self._add_locations(located)
 
         self.marks[graph] = len(self.lines)
         results = ", ".join(map(self._name, graph.outputs))
@@ -183,6 +191,14 @@ class Printout:
 
     def _write(self, line: str) -> None:
         self.lines.append(line)
+
+    def _add_locations(self, located: Mapping[int, Location | None]) -> None:
+        """Write locations to the right of lines, below each other."""
+        places = {k: location for k, location in located.items() if location is not None}
+        widths = (len(self.lines[k]) for k in places)
+        column = max((w for w in widths if w <= _WIDEST), default=0)
+        for k, location in places.items():
+            self.lines[k] = f"{self.lines[k].ljust(column)}  {print_location(location)}"
 
     def _name(self, value: Value | None) -> str:
         return "none" if value is None else self._names.get(value, "%?")

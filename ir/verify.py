@@ -4,7 +4,10 @@
 2. An attribute is a number, string, None, dtype, size, tensor type, tuple of these, or a region.
 3. A node's output types are those that its op derives from its inputs and attributes.
 4. A symbol has the same limits wherever its name occurs.
-5. The same holds in every region, which sees no values from outside.
+5. Constraints are over symbols of the input types.
+6. The same holds in every region, which sees no values from outside and has no constraints.
+
+Constraints count where a rule derives types: comparisons of sizes have the answers they imply.
 """
 
 from __future__ import annotations
@@ -12,7 +15,8 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from .builder import result_types
-from .dims import Dim
+from .constraints import assuming
+from .dims import Dim, symbols
 from .errors import GraphError
 from .graph import Graph, Node, Value
 from .op import Op
@@ -82,11 +86,23 @@ class _Verifier:
         raise GraphError(f"{opening}\n{excerpt(self.root, place)}", why=why)
 
     def check(self) -> None:
-        self.check_graph(self.root)
+        self.check_constraints()
+        with assuming(self.root.constraints):
+            self.check_graph(self.root)
         limits: dict[str, Any] = {}
         for symbol in graph_symbols(self.root):
             if limits.setdefault(symbol.name, symbol) != symbol:
                 self.fail(f"the symbol {symbol} has two different pairs of limits", self.root)
+
+    def check_constraints(self) -> None:
+        sizes = (size for value in self.root.inputs for size in value.type.shape)
+        known = {symbol for size in sizes for symbol in symbols(size)}
+        for constraint in self.root.constraints:
+            condition = constraint.condition
+            for symbol in (*symbols(condition.lhs), *symbols(condition.rhs)):
+                if symbol not in known:
+                    fault = f"constraint {constraint}: no input's type has the symbol {symbol}"
+                    self.fail(fault, self.root)
 
     def check_graph(self, graph: Graph) -> None:
         defined: set[Value] = set()
@@ -120,6 +136,8 @@ class _Verifier:
             if not name.isidentifier():
                 self.fail(f"{node.op.name} has an attribute with the name {name!r}", node)
             if isinstance(attr, Graph):
+                if attr.constraints:
+                    self.fail(f"{name} of {node.op.name} is a region with constraints", node)
                 self.check_graph(attr)
             elif not _is_literal(attr):
                 kind = type(attr).__name__

@@ -41,21 +41,20 @@ from .composite.activation import (
     softmax,
     softplus,
 )
+from .composite.arithmetic import clamp, div, frac, lerp, rsub, tan
 from .composite.attention import scaled_dot_product_attention
+from .composite.classification import cross_entropy, nll_loss
 from .composite.loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
-    cosine_similarity,
-    cross_entropy,
     huber_loss,
     kl_div,
     l1_loss,
     mse_loss,
-    nll_loss,
-    normalize,
     smooth_l1_loss,
 )
 from .composite.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
+from .composite.similarity import cosine_similarity, normalize
 from .contraction import einsum
 from .conv import (
     conv,
@@ -87,9 +86,7 @@ from .elementwise import (
     atan2,
     cast,
     ceil,
-    clamp,
     cos,
-    div,
     erf,
     exp,
     exp2,
@@ -97,8 +94,6 @@ from .elementwise import (
     floor,
     floor_divide,
     fmod,
-    frac,
-    lerp,
     log,
     log1p,
     log2,
@@ -112,13 +107,11 @@ from .elementwise import (
     remainder,
     round,
     rsqrt,
-    rsub,
     sign,
     sin,
     sqrt,
     square,
     sub,
-    tan,
     tanh,
     true_divide,
     trunc,
@@ -127,19 +120,17 @@ from .elementwise import (
 from .index import (
     embedding,
     gather,
-    getitem,
     index,
     index_put,
     index_select,
     masked_fill,
-    masked_select,
     nonzero,
     one_hot,
     scatter,
     scatter_add,
-    setitem,
     take_along_dim,
 )
+from .join import cat, chunk, split, split_with_sizes, stack
 from .leaf import constant, parameter
 from .linalg import addmm, bmm, dot, linear, matmul, mm, outer
 from .pad import constant_pad, pad
@@ -180,29 +171,21 @@ from .reduce import (
 )
 from .registry import REGISTRY
 from .shape import (
-    cat,
-    chunk,
     clone,
     expand,
     flatten,
     flip,
     movedim,
-    narrow,
     permute,
     reshape,
-    select,
-    slice_,
-    slice_scatter,
-    split,
-    split_with_sizes,
     squeeze,
-    stack,
     sum_to,
     transpose,
-    unbind,
     unflatten,
     unsqueeze,
 )
+from .slice import narrow, select, slice_, slice_scatter, unbind
+from .subscript import getitem, masked_select, setitem
 from .tiling import repeat, repeat_interleave, roll, tile
 
 # The functions and ops above; neither the files of this folder nor the registry.

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from ..ir.dims import same_shape
 from ..ir.op import Op
 from ..ir.types import TensorType, bool_
-from .elementwise import binary, quiet, unary
+from .arrays import quiet
+from .elementwise import binary, unary
 from .registry import Tensor, composite, primitive
 from .rules import broadcast_shapes, convert, promote
-
-Kernel = Callable[..., Any]
 
 
 def _comparison(name: str, function: str, doc: str) -> Op:

@@ -10,7 +10,8 @@ from .linalg import matmul
 from .reduce import sum
 from .registry import Tensor
 from .rules import broadcast_shapes, require
-from .shape import expand, permute, reshape, slice_
+from .shape import expand, permute, reshape
+from .slice import slice_
 
 Labels = tuple[str, ...]
 

@@ -17,12 +17,12 @@ from typing import Any
 from ..ir.dims import Dim, Size, same
 from ..ir.errors import ArgumentError, ShapeError
 from ..ir.types import Shape, TensorType
+from .arrays import quiet
 from .conv_kernels import eager_conv, eager_conv_transpose, eager_conv_weight_grad
-from .elementwise import quiet
 from .reduce import sum as sum_
 from .registry import Tensor, primitive
-from .rules import require, require_float, same_dtype
-from .shape import shown, slice_
+from .rules import require, require_float, same_dtype, shown
+from .slice import slice_
 from .windows import (
     Pairs,
     Sizes,
@@ -34,7 +34,7 @@ from .windows import (
     window_count,
 )
 
-# ---------------------------------------------------------------- checks
+# ---------------------------------------------------------------- arguments
 
 
 def _kernel(weight: Any) -> Sizes:
@@ -73,7 +73,26 @@ def _check_bias(op: str, bias: Any, channels: Size) -> None:
         require(fits, f"{op}: a bias of {shown(bias.shape)} does not fit {channels} channels")
 
 
+def _attributes(
+    kernel: Sizes, stride: Any, padding: Any, dilation: Any, groups: int
+) -> dict[str, Any]:
+    ndim = len(kernel)
+    strides, dilations = spatial(stride, ndim, "stride", 1), spatial(dilation, ndim, "dilation", 1)
+    return {
+        "stride": strides,
+        "padding": padding_pairs(padding, kernel, strides, dilations),
+        "dilation": dilations,
+        "groups": int(groups),
+    }
+
+
 # ---------------------------------------------------------------- the convolution
+
+
+def _check_conv(x: Any, weight: Any, bias: Any, groups: int) -> None:
+    _check("conv", x, weight, bias)
+    _check_channels("conv", x.shape[1], weight, weight.shape[1] * groups, groups)
+    _check_bias("conv", bias, weight.shape[0])
 
 
 def _infer_conv(
@@ -85,9 +104,7 @@ def _infer_conv(
     dilation: Sizes,
     groups: int,
 ) -> TensorType:
-    _check("conv", x, weight, bias)
-    _check_channels("conv", x.shape[1], weight, weight.shape[1] * groups, groups)
-    _check_bias("conv", bias, weight.shape[0])
+    _check_conv(x, weight, bias, groups)
     axes = zip(x.shape[2:], _kernel(weight), stride, padding, dilation, strict=True)
     sizes = tuple(window_count(*axis) for axis in axes)
     return TensorType(x.dtype, (x.shape[0], weight.shape[0], *sizes))
@@ -159,19 +176,20 @@ def conv(
     Raises:
         ShapeError, DTypeError, ArgumentError: where these do not fit together.
     """
-    _check("conv", input, weight, bias)
+    _check_conv(input, weight, bias, groups)
     kernel = _kernel(weight)
-    ndim = len(kernel)
-    strides, dilations = spatial(stride, ndim, "stride", 1), spatial(dilation, ndim, "dilation", 1)
-    pairs = padding_pairs(padding, kernel, strides, dilations)
-    require_room(input.shape[2:], kernel, pairs, dilations)
-    attrs = {"stride": strides, "padding": pairs, "dilation": dilations, "groups": int(groups)}
-    _check_bias("conv", bias, weight.shape[0])
-    _check_channels("conv", input.shape[1], weight, weight.shape[1] * groups, groups)
+    attrs = _attributes(kernel, stride, padding, dilation, groups)
+    require_room(input.shape[2:], kernel, attrs["padding"], attrs["dilation"])
     return (input, weight, bias), attrs
 
 
 # ---------------------------------------------------------------- its transpose
+
+
+def _check_conv_transpose(x: Any, weight: Any, bias: Any, groups: int) -> None:
+    _check("conv_transpose", x, weight, bias)
+    _check_channels("conv_transpose", x.shape[1], weight, weight.shape[0], groups)
+    _check_bias("conv_transpose", bias, weight.shape[1] * groups)
 
 
 def _infer_conv_transpose(
@@ -184,14 +202,11 @@ def _infer_conv_transpose(
     dilation: Sizes,
     groups: int,
 ) -> TensorType:
-    _check("conv_transpose", x, weight, bias)
-    channels = weight.shape[1] * groups
-    _check_channels("conv_transpose", x.shape[1], weight, weight.shape[0], groups)
-    _check_bias("conv_transpose", bias, channels)
+    _check_conv_transpose(x, weight, bias, groups)
     sizes = transposed_sizes(
         x.shape[2:], _kernel(weight), stride, padding, output_padding, dilation
     )
-    return TensorType(x.dtype, (x.shape[0], channels, *sizes))
+    return TensorType(x.dtype, (x.shape[0], weight.shape[1] * groups, *sizes))
 
 
 def _vjp_conv_transpose(
@@ -257,20 +272,10 @@ def conv_transpose(
     Raises:
         ShapeError, DTypeError, ArgumentError: where these do not fit together.
     """
-    _check("conv_transpose", input, weight, bias)
-    kernel = _kernel(weight)
-    ndim = len(kernel)
-    strides, dilations = spatial(stride, ndim, "stride", 1), spatial(dilation, ndim, "dilation", 1)
-    attrs = {
-        "stride": strides,
-        "padding": padding_pairs(padding, kernel, strides, dilations),
-        "output_padding": _output_padding(output_padding, strides, dilations),
-        "dilation": dilations,
-        "groups": int(groups),
-    }
-    _check_channels("conv_transpose", input.shape[1], weight, weight.shape[0], groups)
-    _check_bias("conv_transpose", bias, weight.shape[1] * groups)
-    return (input, weight, bias), attrs
+    _check_conv_transpose(input, weight, bias, groups)
+    attrs = _attributes(_kernel(weight), stride, padding, dilation, groups)
+    extra = _output_padding(output_padding, attrs["stride"], attrs["dilation"])
+    return (input, weight, bias), attrs | {"output_padding": extra}
 
 
 def _output_padding(value: Any, stride: Sizes, dilation: Sizes) -> tuple[Size, ...]:

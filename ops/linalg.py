@@ -7,10 +7,10 @@ from typing import Any
 from ..ir.dims import same
 from ..ir.errors import DTypeError, ShapeError
 from ..ir.types import TensorType, bool_
-from .elementwise import quiet
+from .arrays import quiet
 from .registry import Tensor, composite, primitive
-from .rules import broadcast_shapes, require, same_dtype
-from .shape import permute, shown, squeeze, transpose, unsqueeze
+from .rules import broadcast_shapes, require, same_dtype, shown
+from .shape import permute, squeeze, transpose, unsqueeze
 
 
 def _infer_matmul(x: TensorType, y: TensorType) -> TensorType:

@@ -7,12 +7,12 @@ from typing import Any
 from ..ir.dims import Size
 from ..ir.errors import ArgumentError
 from ..ir.types import TensorType
+from .composite.arithmetic import clamp
 from .create import arange
-from .elementwise import clamp
 from .index import index
 from .registry import Tensor, primitive
 from .rules import is_size, require
-from .shape import slice_
+from .slice import slice_
 
 Widths = tuple[tuple[Size, Size], ...]
 

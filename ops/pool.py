@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from ..ir.dims import Dim, Size, minimum, same
-from ..ir.dims import product as total
+from ..ir.dims import Dim, Size, product, same
 from ..ir.errors import ArgumentError, DTypeError, ShapeError
-from ..ir.types import Shape, TensorType, bool_, int64
-from .arrays import wide
+from ..ir.types import TensorType, bool_, int64
+from .composite.arithmetic import clamp
 from .conv import conv, to_input
 from .create import arange, full
-from .elementwise import clamp
 from .index import index_put
+from .join import stack
+from .pool_kernels import (
+    divided,
+    eager_avg_pool,
+    eager_max_pool,
+    eager_max_pool_indices,
+    pooled_sizes,
+    reached,
+)
 from .reduce import amax, mean
 from .registry import Tensor, composite, primitive
-from .rules import require, require_float
-from .shape import narrow, reshape, shown, stack
-from .windows import Pairs, Sizes, batched, padded, require_room, spatial, window_count
+from .rules import require, require_float, shown
+from .shape import reshape
+from .slice import narrow
+from .windows import Sizes, batched, require_room, spatial
 
 # ---------------------------------------------------------------- arguments and sizes
 
@@ -50,158 +56,6 @@ def _arguments(
     }
 
 
-def pooled_sizes(
-    sizes: Shape, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, ceil_mode: bool
-) -> Shape:
-    """How many windows there are along each spatial dim.
-
-    With `ceil_mode` a last window may reach over the end, if it starts before the padding there.
-    """
-    result = []
-    for n, k, s, p, d in zip(sizes, kernel, stride, padding, dilation, strict=True):
-        # Rounding up is as if the end were padded by all but one element of a step more.
-        count = window_count(n, k, s, (p, p + s - 1 if ceil_mode else p), d)
-        if ceil_mode:
-            count = minimum(count, (n + p - 1) // s + 1)
-        result.append(count)
-    return tuple(result)
-
-
-def _reach(
-    sizes: Shape, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, ceil_mode: bool
-) -> Pairs:
-    """The padding that the windows reach over, as pairs (before, after)."""
-    if not ceil_mode:
-        return tuple((p, p) for p in padding)
-    counts = pooled_sizes(sizes, kernel, stride, padding, dilation, ceil_mode)
-    axes = zip(sizes, counts, kernel, stride, padding, dilation, strict=True)
-    return tuple((p, max((c - 1) * s + d * (k - 1) + 1 - n - p, p)) for n, c, k, s, p, d in axes)
-
-
-def _window_lengths(
-    size: Size, count: Size, kernel: int, stride: int, padding: int, padded: bool, lib: Any
-) -> Any:
-    """How many elements each window along a dim covers, by the `arange` and `clip` of `lib`.
-
-    Args:
-        padded: Whether elements of the padding count, but never those beyond it.
-    """
-    first = lib.arange(count) * stride - padding
-    high = lib.clip(first + kernel, None, size + padding if padded else size)
-    return high - (first if padded else lib.clip(first, 0, None))
-
-
-# ---------------------------------------------------------------- kernels
-
-
-def _fold(xp: Any, x: Any, counts: Shape, kernel: Sizes, stride: Sizes, dilation: Sizes, combine):
-    """`combine` over all elements of each window of a padded array, one dim after the other."""
-    for dim, (c, k, s, d) in enumerate(zip(counts, kernel, stride, dilation, strict=True), 2):
-        lead = (slice(None),) * dim
-        first, *rest = [x[(*lead, slice(j * d, j * d + (c - 1) * s + 1, s))] for j in range(k)]
-        x = combine(first, rest[0]) if rest else first
-        for part in rest[1:]:
-            combine(x, part, out=x)
-    return x
-
-
-def _lowest(dtype: Any) -> Any:
-    return np.iinfo(dtype).min if dtype.kind in "iu" else -np.inf
-
-
-def _eager_max_pool(
-    xp: Any,
-    x: Any,
-    kernel_size: Sizes,
-    stride: Sizes,
-    padding: Sizes,
-    dilation: Sizes,
-    ceil_mode: bool,
-) -> Any:
-    sizes = x.shape[2:]
-    counts = pooled_sizes(sizes, kernel_size, stride, padding, dilation, ceil_mode)
-    reach = _reach(sizes, kernel_size, stride, padding, dilation, ceil_mode)
-    x = padded(xp, x, reach, _lowest(x.dtype))
-    out = _fold(xp, x, counts, kernel_size, stride, dilation, xp.maximum)
-    return out.copy() if total(kernel_size) == 1 else out
-
-
-def _eager_max_pool_indices(
-    xp: Any,
-    x: Any,
-    kernel_size: Sizes,
-    stride: Sizes,
-    padding: Sizes,
-    dilation: Sizes,
-    ceil_mode: bool,
-) -> Any:
-    sizes = x.shape[2:]
-    counts = pooled_sizes(sizes, kernel_size, stride, padding, dilation, ceil_mode)
-    reach = _reach(sizes, kernel_size, stride, padding, dilation, ceil_mode)
-    x = padded(xp, x, reach, _lowest(x.dtype))
-    ndim = len(sizes)
-    steps = [total(sizes[k + 1 :]) for k in range(ndim)]
-    places = []  # of each window's first element in the flattened, unpadded spatial dims
-    for k, (c, s, p) in enumerate(zip(counts, stride, padding, strict=True)):
-        places.append(((xp.arange(c) * s - p) * steps[k]).reshape(c, *(1,) * (ndim - 1 - k)))
-    start = sum(places)
-    nan = x.dtype.kind not in "iu" and x.size > 0 and bool(xp.isnan(x.max()))
-    best, where = None, xp.zeros((), np.int64)
-    for at in np.ndindex(*kernel_size):
-        spans = zip(at, dilation, stride, counts, strict=True)
-        part = x[(..., *(slice(j * d, j * d + (c - 1) * s + 1, s) for j, d, s, c in spans))]
-        shift = sum(j * d * step for j, d, step in zip(at, dilation, steps, strict=True))
-        if best is None:
-            best, where = part, xp.zeros(part.shape, np.int64)
-            continue
-        better = part > best
-        if nan:
-            better |= xp.isnan(part)  # of several, the last one counts
-        xp.copyto(where, shift, where=better)
-        best = xp.maximum(best, part)
-    return where + start
-
-
-def _divide(
-    x: Any,
-    lib: Any,
-    sizes: Shape,
-    counts: Shape,
-    kernel_size: Sizes,
-    stride: Sizes,
-    padding: Sizes,
-    ceil_mode: bool,
-    count_include_pad: bool,
-) -> Any:
-    """Sums of windows (or their gradients) over the number of elements in each window."""
-    if not ceil_mode and (count_include_pad or not any(padding)):
-        return x * (1.0 / total(kernel_size))
-    axes = zip(sizes, counts, kernel_size, stride, padding, strict=True)
-    for dim, (n, c, k, s, p) in enumerate(axes, 1):
-        lengths = _window_lengths(n, c, k, s, p, count_include_pad, lib)
-        x = x / lengths.reshape((c, *(1,) * (len(sizes) - dim)))
-    return x
-
-
-def _eager_avg_pool(
-    xp: Any,
-    x: Any,
-    kernel_size: Sizes,
-    stride: Sizes,
-    padding: Sizes,
-    ceil_mode: bool,
-    count_include_pad: bool,
-) -> Any:
-    dtype, sizes = x.dtype, x.shape[2:]
-    x = wide(x)
-    ones = (1,) * len(sizes)
-    counts = pooled_sizes(sizes, kernel_size, stride, padding, ones, ceil_mode)
-    x = padded(xp, x, _reach(sizes, kernel_size, stride, padding, ones, ceil_mode))
-    out = _fold(xp, x, counts, kernel_size, stride, ones, xp.add)
-    rest = (kernel_size, stride, padding, ceil_mode, count_include_pad)
-    return _divide(out, xp, sizes, counts, *rest).astype(dtype, copy=False)
-
-
 # ---------------------------------------------------------------- max
 
 
@@ -219,15 +73,15 @@ def _infer_max_pool(
 
 def _vjp_max_pool(g: Tensor, _y: Tensor, x: Tensor, **attrs: Any) -> Any:
     """Each gradient goes to the first largest element of its window."""
-    planes, elements = x.shape[0] * x.shape[1], total(x.shape[2:])
+    planes, elements = x.shape[0] * x.shape[1], product(x.shape[2:])
     # The planes one after the other: indices into one long row are the fastest to add at.
     starts = reshape(arange(planes) * elements, (x.shape[0], x.shape[1], *(1,) * (x.ndim - 2)))
-    at = reshape(max_pool_indices(x, **attrs) + starts, (total(g.shape),))
+    at = reshape(max_pool_indices(x, **attrs) + starts, (product(g.shape),))
     row = full((planes * elements,), 0, dtype=g.dtype)
-    return (reshape(index_put(row, reshape(g, (total(g.shape),)), [at], (0,), True), x.shape),)
+    return (reshape(index_put(row, reshape(g, (product(g.shape),)), [at], (0,), True), x.shape),)
 
 
-@primitive(infer=_infer_max_pool, eager=_eager_max_pool, vjp=_vjp_max_pool)
+@primitive(infer=_infer_max_pool, eager=eager_max_pool, vjp=_vjp_max_pool)
 def max_pool(
     input: Tensor,
     kernel_size: Any,
@@ -254,7 +108,7 @@ def max_pool(
 
 @primitive(
     infer=lambda x, **attrs: TensorType(int64, _infer_max_pool(x, **attrs).shape),
-    eager=_eager_max_pool_indices,
+    eager=eager_max_pool_indices,
 )
 def max_pool_indices(
     input: Tensor,
@@ -318,15 +172,15 @@ def _vjp_avg_pool(
 ) -> Any:
     sizes, counts, ones = _x.shape[2:], g.shape[2:], (1,) * len(stride)
     rest = (kernel_size, stride, padding, ceil_mode, count_include_pad)
-    g = _divide(g, _Ops, sizes, counts, *rest)
+    g = divided(g, _Ops, sizes, counts, *rest)
     g = reshape(g, (g.shape[0] * g.shape[1], 1, *counts))
     kernel = full((1, 1, *kernel_size), 1.0, dtype=g.dtype)
-    reach = _reach(sizes, kernel_size, stride, padding, ones, ceil_mode)
+    reach = reached(sizes, kernel_size, stride, padding, ones, ceil_mode)
     return (reshape(to_input(g, kernel, sizes, stride, reach, ones, 1), _x.shape),)
 
 
 @composite(
-    canonical=_canonical_avg_pool, infer=_infer_avg_pool, eager=_eager_avg_pool, vjp=_vjp_avg_pool
+    canonical=_canonical_avg_pool, infer=_infer_avg_pool, eager=eager_avg_pool, vjp=_vjp_avg_pool
 )
 def avg_pool(
     input: Tensor,
@@ -344,12 +198,12 @@ def avg_pool(
     batch, channels, *spatial_sizes = input.shape
     sizes, ones = tuple(spatial_sizes), (1,) * len(stride)
     counts = pooled_sizes(sizes, kernel_size, stride, padding, ones, ceil_mode)
-    reach = _reach(sizes, kernel_size, stride, padding, ones, ceil_mode)
+    reach = reached(sizes, kernel_size, stride, padding, ones, ceil_mode)
     kernel = full((1, 1, *kernel_size), 1.0, dtype=input.dtype)
     sums = conv(reshape(input, (batch * channels, 1, *sizes)), kernel, None, stride, reach)
     sums = reshape(sums, (batch, channels, *counts))
     rest = (kernel_size, stride, padding, ceil_mode, count_include_pad)
-    return _divide(sums, _Ops, sizes, counts, *rest)
+    return divided(sums, _Ops, sizes, counts, *rest)
 
 
 # ---------------------------------------------------------------- PyTorch's names

@@ -12,15 +12,15 @@ from ..ir.dims import Size, maximum, same
 from ..ir.errors import ArgumentError, DTypeError
 from ..ir.op import Op
 from ..ir.types import DType, TensorType, bool_, float32, int64
-from .elementwise import cast, exp, log, quiet, sqrt, where
+from .arrays import Kernel, accumulate, quiet
+from .elementwise import cast, exp, log, sqrt, where
 from .elementwise import maximum as larger
 from .elementwise import minimum as smaller
 from .index import gather
 from .registry import Tensor, composite, is_tensor, primitive
 from .rules import canonical_dim, canonical_dims, convert, numel, require, require_float
-from .shape import accumulate, expand, flip, squeeze, unsqueeze
+from .shape import expand, flip, squeeze, unsqueeze
 
-Kernel = Callable[..., Any]
 Dims = int | Sequence[int] | None
 
 

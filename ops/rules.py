@@ -82,6 +82,11 @@ def canonical_shape(args: tuple[Any, ...], name: str = "shape", *, least: int = 
     return tuple(size if isinstance(size, Dim) else as_int(size) for size in sizes)
 
 
+def shown(shape: Shape) -> str:
+    """A shape as error messages print it."""
+    return f"({', '.join(map(str, shape))})"
+
+
 def broadcast_shapes(*shapes: Shape) -> Shape:
     """NumPy's broadcasting of shapes.
 
@@ -102,8 +107,8 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
             if same(size, 1) or size == other:
                 size = other
             else:
-                shown = " and ".join(f"({', '.join(map(str, s))})" for s in shapes)
-                raise ShapeError(f"shapes {shown} do not broadcast: {size} against {other}")
+                all_shown = " and ".join(map(shown, shapes))
+                raise ShapeError(f"shapes {all_shown} do not broadcast: {size} against {other}")
         result.append(size)
     return tuple(result)
 

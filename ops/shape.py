@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import index as as_int
 from typing import Any
 
-from ..ir.dims import Dim, Size, product, same, same_shape
-from ..ir.errors import ArgumentError, OutOfRangeError, ShapeError
+from ..ir.dims import Size, product, same
+from ..ir.errors import ArgumentError, ShapeError
 from ..ir.types import Shape, TensorType
-from .create import zeros_like
+from .arrays import accumulate
 from .registry import Tensor, primitive
 from .rules import (
     canonical_dim,
     canonical_dims,
     canonical_ints,
     canonical_shape,
-    convert,
-    promote,
     require,
-    same_dtype,
+    shown,
 )
-
-
-def shown(shape: Shape) -> str:
-    """A shape as error messages print it."""
-    return f"({', '.join(map(str, shape))})"
-
 
 # ---------------------------------------------------------------- reshape
 
@@ -177,6 +168,17 @@ def movedim(input: Tensor, source: int | Sequence[int], destination: int | Seque
     return permute(input, [moved[k] if k in moved else next(rest) for k in range(input.ndim)])
 
 
+def _vjp_flip(g: Tensor, _y: Tensor, _x: Tensor, dims: tuple[int, ...]) -> Any:
+    return (flip(g, dims),)
+
+
+@primitive(infer=lambda x, dims: x, eager=lambda xp, x, dims: xp.flip(x, dims), vjp=_vjp_flip)
+def flip(input: Tensor, *along: Any, dims: Any = None) -> Any:
+    """The order of the elements along `dims` reversed."""
+    named = canonical_ints(along if dims is None else (dims,), "dims")
+    return (input,), {"dims": canonical_dims(named, input.ndim) if named else ()}
+
+
 # ---------------------------------------------------------------- expand
 
 
@@ -213,15 +215,6 @@ def expand(input: Tensor, *sizes: Any, shape: Any = None) -> Any:
     return (input,), {"shape": full}
 
 
-def accumulate(xp: Any, function: str, x: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
-    """NumPy's sum or product over dims, of 16-bit floats accumulated in float32."""
-    reduce = getattr(xp, function)
-    if x.dtype.kind not in "iub" and x.dtype.itemsize == 2:
-        wide = reduce(x.astype("float32"), axis=dim, keepdims=keepdim)
-        return wide.astype(x.dtype)
-    return reduce(x, axis=dim, keepdims=keepdim)
-
-
 def _infer_sum_to(x: TensorType, shape: Shape) -> TensorType:
     return TensorType(x.dtype, shape)
 
@@ -244,273 +237,7 @@ def sum_to(input: Tensor, shape: Shape) -> Any:
     return (input,), {"shape": tuple(shape)}
 
 
-# ---------------------------------------------------------------- slice
-
-
-def _canonical_range(start: Any, stop: Any, size: Size) -> tuple[Size, Size]:
-    """Python's slice bounds for a dim of `size`, both within 0..size, stop not before start."""
-
-    def within(bound: Any) -> Size:
-        bound = bound if isinstance(bound, Dim) else as_int(bound)
-        if bound < 0:
-            bound = bound + size
-        if bound < 0:
-            return 0
-        return bound if same(bound, size) or bound <= size else size
-
-    low = 0 if start is None else within(start)
-    high = size if stop is None else within(stop)
-    return low, (high if same(low, high) or low <= high else low)
-
-
-def _sliced(x: TensorType, dim: int, start: Size, stop: Size, step: int) -> TensorType:
-    size = stop - start if step == 1 else (stop - start + step - 1) // step
-    return TensorType(x.dtype, (*x.shape[:dim], size, *x.shape[dim + 1 :]))
-
-
-def _at(dim: int, start: Any, stop: Any, step: int) -> tuple[slice, ...]:
-    return (slice(None),) * dim + (slice(start, stop, step),)
-
-
-@primitive(
-    infer=_sliced,
-    eager=lambda xp, x, dim, start, stop, step: x[_at(dim, start, stop, step)],
-    vjp=lambda g, _y, _x, dim, start, stop, step: (
-        slice_scatter(zeros_like(_x), g, dim, start, stop, step),
-    ),
-    view=lambda base, value, dim, start, stop, step: slice_scatter(
-        base, value, dim, start, stop, step
-    ),
-    name="slice",
-)
-def slice_(input: Tensor, dim: int = 0, start: Any = None, stop: Any = None, step: int = 1) -> Any:
-    """The elements from `start` to before `stop` along `dim`, every `step`-th of them."""
-    return (input,), _canonical_slice(input, dim, start, stop, step)
-
-
-def _canonical_slice(input: Tensor, dim: int, start: Any, stop: Any, step: int) -> dict[str, Any]:
-    if not hasattr(step, "__index__") or step < 1:
-        raise ArgumentError(f"a slice's step must be a positive int, got {step}")
-    d = canonical_dim(dim, input.ndim)
-    require(input.ndim > 0, "a 0-d tensor cannot be sliced")
-    low, high = _canonical_range(start, stop, input.shape[d])
-    return {"dim": d, "start": low, "stop": high, "step": as_int(step)}
-
-
-def _eager_slice_scatter(xp: Any, x: Any, src: Any, dim: int, start: int, stop: int, step: int):
-    result = x.copy()
-    result[_at(dim, start, stop, step)] = src
-    return result
-
-
-def _vjp_slice_scatter(
-    g: Tensor, _y: Tensor, _x: Tensor, _src: Tensor, dim: int, start: Any, stop: Any, step: int
-) -> Any:
-    def rest() -> Tensor:
-        return slice_scatter(g, zeros_like(_src), dim, start, stop, step)
-
-    return rest, lambda: slice_(g, dim, start, stop, step)
-
-
-@primitive(
-    infer=lambda x, src, dim, start, stop, step: x,
-    eager=_eager_slice_scatter,
-    vjp=_vjp_slice_scatter,
-)
-def slice_scatter(
-    input: Tensor,
-    src: Tensor,
-    dim: int = 0,
-    start: Any = None,
-    stop: Any = None,
-    step: int = 1,
-) -> Any:
-    """`input` with the slice `start:stop:step` of `dim` replaced by `src`."""
-    attrs = _canonical_slice(input, dim, start, stop, step)
-    wanted = _sliced(TensorType(input.dtype, input.shape), **attrs).shape
-    require(
-        same_shape(src.shape, wanted),
-        f"src has shape {shown(src.shape)}, the slice has {shown(wanted)}",
-    )
-    return (input, convert(src, input.dtype)), attrs
-
-
-def narrow(input: Tensor, dim: int, start: Size, length: Size) -> Tensor:
-    """`length` elements from `start` along `dim`."""
-    d = canonical_dim(dim, input.ndim)
-    size = input.shape[d] if input.ndim else 0
-    if start < 0:
-        start = start + size
-    if start < 0 or length < 0 or not (same(start + length, size) or start + length <= size):
-        raise OutOfRangeError(
-            f"narrow: {length} elements from {start} are not all within dim {d} of size {size}"
-        )
-    return slice_(input, d, start, start + length)
-
-
-def select(input: Tensor, dim: int, index: Size) -> Tensor:
-    """The slice at `index` along `dim`, without that dim.
-
-    Raises:
-        OutOfRangeError: where there is no such index.
-    """
-    d = canonical_dim(dim, input.ndim)
-    require(input.ndim > 0, "a 0-d tensor has no dim to select from")
-    size = input.shape[d]
-    at = index if isinstance(index, Dim) else as_int(index)
-    if at < 0:
-        at = at + size
-    if at < 0 or not at < size:
-        raise OutOfRangeError(f"index {index} is out of range for dim {d} of size {size}")
-    return squeeze(slice_(input, d, at, at + 1), d)
-
-
-def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
-    """The slices along `dim`, without that dim."""
-    d = canonical_dim(dim, input.ndim)
-    require(input.ndim > 0, "a 0-d tensor cannot be split")
-    size = input.shape[d]
-    if isinstance(size, Dim):
-        raise ShapeError(f"unbind needs a known size, dim {d} is {size}")
-    return tuple(select(input, d, k) for k in range(size))
-
-
-def _infer_split(x: TensorType, sizes: tuple[int, ...], dim: int) -> tuple[TensorType, ...]:
-    return tuple(TensorType(x.dtype, (*x.shape[:dim], size, *x.shape[dim + 1 :])) for size in sizes)
-
-
-def _eager_split(xp: Any, x: Any, sizes: tuple[int, ...], dim: int) -> tuple[Any, ...]:
-    parts, start = [], 0
-    for size in sizes:
-        parts.append(x[_at(dim, start, start + size, 1)])
-        start += size
-    return tuple(parts)
-
-
-def _vjp_split(g: Any, _y: Any, _x: Tensor, sizes: tuple[int, ...], dim: int) -> Any:
-    return (cat(list(g), dim),)
-
-
-def _write_split(
-    base: Tensor, value: Tensor, *, output: int, sizes: tuple[int, ...], dim: int
-) -> Tensor:
-    start: Size = 0
-    for size in sizes[:output]:
-        start = start + size
-    return slice_scatter(base, value, dim, start, start + sizes[output])
-
-
-@primitive(
-    infer=_infer_split,
-    eager=_eager_split,
-    vjp=_vjp_split,
-    view=_write_split,
-    many=True,
-)
-def split_with_sizes(input: Tensor, sizes: Sequence[Size], dim: int = 0) -> Any:
-    """Consecutive pieces of the given sizes along `dim`."""
-    require(input.ndim > 0, "a 0-d tensor cannot be split")
-    d = canonical_dim(dim, input.ndim)
-    pieces = canonical_shape((sizes,), "sizes")
-    total: Size = 0
-    for size in pieces:
-        total = total + size
-    require(
-        same(total, input.shape[d]) or total == input.shape[d],
-        f"the sizes {shown(pieces)} do not add up to {input.shape[d]}",
-    )
-    return (input,), {"sizes": pieces, "dim": d}
-
-
-def split(
-    input: Tensor, split_size_or_sections: int | Sequence[Size], dim: int = 0
-) -> tuple[Tensor, ...]:
-    """Pieces along `dim` of one size (the last may be smaller) or of the sizes given."""
-    sizes = split_size_or_sections
-    if isinstance(sizes, int):
-        require(input.ndim > 0, "a 0-d tensor cannot be split")
-        d = canonical_dim(dim, input.ndim)
-        total = input.shape[d]
-        if isinstance(total, Dim):
-            raise ShapeError(f"split needs a known size, dim {d} is {total}")
-        if sizes < 1:
-            raise ArgumentError(f"the size of a piece must be positive, got {sizes}")
-        whole, left = divmod(total, sizes)
-        sizes = [sizes] * whole + ([left] if left or not whole else [])
-    return split_with_sizes(input, sizes, dim)
-
-
-def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """At most `chunks` pieces of equal size along `dim`, the last possibly smaller."""
-    d = canonical_dim(dim, input.ndim)
-    total = input.shape[d]
-    if chunks < 1:
-        raise ArgumentError(f"chunks must be positive, got {chunks}")
-    if isinstance(total, Dim):
-        each = total // chunks
-        if same(each * chunks, total):
-            return split_with_sizes(input, [each] * chunks, d)
-        raise ShapeError(f"chunk needs a size known to be a multiple of {chunks}, got {total}")
-    if not total:
-        return split_with_sizes(input, [0] * chunks, d)
-    return split(input, -(-total // chunks), d)
-
-
-# ---------------------------------------------------------------- join
-
-
-def _infer_cat(*types: TensorType, dim: int) -> TensorType:
-    first = types[0]
-    total: Size = first.shape[dim]
-    for t in types[1:]:
-        require(t.ndim == first.ndim, "cat needs tensors of equally many dims")
-        for k, (a, b) in enumerate(zip(first.shape, t.shape, strict=True)):
-            require(
-                k == dim or same(a, b) or a == b,
-                f"cat: sizes of dim {k} differ: {shown(first.shape)} and {shown(t.shape)}",
-            )
-        total = total + t.shape[dim]
-    shape = (*first.shape[:dim], total, *first.shape[dim + 1 :])
-    return TensorType(same_dtype("cat", types), shape)
-
-
-def _vjp_cat(g: Tensor, _y: Tensor, *_inputs: Tensor, dim: int) -> Any:
-    return tuple(split_with_sizes(g, [t.shape[dim] for t in _inputs], dim))
-
-
-@primitive(
-    infer=_infer_cat,
-    eager=lambda xp, *arrays, dim: xp.concatenate(arrays, axis=dim),
-    vjp=_vjp_cat,
-)
-def cat(tensors: Sequence[Tensor], dim: int = 0) -> Any:
-    """The tensors joined along an existing dim."""
-    if not tensors:
-        raise ArgumentError("cat needs at least one tensor")
-    # PyTorch skips tensors of shape (0,), whatever the others' dims.
-    alike = promote(*tensors)
-    kept = [t for t in alike if t.ndim != 1 or not same(t.shape[0], 0)] or alike[:1]
-    require(kept[0].ndim > 0, "0-d tensors cannot be joined: use stack")
-    return tuple(kept), {"dim": canonical_dim(dim, kept[0].ndim)}
-
-
-def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """The tensors joined along a new dim."""
-    if not tensors:
-        raise ArgumentError("stack needs at least one tensor")
-    d = canonical_dim(dim, tensors[0].ndim + 1)
-    return cat([unsqueeze(t, d) for t in tensors], d)
-
-
-def _vjp_flip(g: Tensor, _y: Tensor, _x: Tensor, dims: tuple[int, ...]) -> Any:
-    return (flip(g, dims),)
-
-
-@primitive(infer=lambda x, dims: x, eager=lambda xp, x, dims: xp.flip(x, dims), vjp=_vjp_flip)
-def flip(input: Tensor, *along: Any, dims: Any = None) -> Any:
-    """The order of the elements along `dims` reversed."""
-    named = canonical_ints(along if dims is None else (dims,), "dims")
-    return (input,), {"dims": canonical_dims(named, input.ndim) if named else ()}
+# ---------------------------------------------------------------- copy
 
 
 @primitive(

@@ -7,9 +7,11 @@ from typing import Any
 
 from ..ir.dims import same
 from ..ir.errors import ArgumentError
+from .join import cat
 from .registry import Tensor
 from .rules import canonical_dim, canonical_ints, canonical_shape, require
-from .shape import cat, expand, reshape, slice_, unsqueeze
+from .shape import expand, reshape, unsqueeze
+from .slice import slice_
 
 
 def repeat(input: Tensor, *repeats: Any) -> Tensor:

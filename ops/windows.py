@@ -10,8 +10,8 @@ from ..ir.dims import Size, bounds
 from ..ir.errors import ArgumentError, ShapeError
 from ..ir.types import Shape
 from .registry import Tensor
-from .rules import require
-from .shape import shown, squeeze, unsqueeze
+from .rules import require, shown
+from .shape import squeeze, unsqueeze
 
 Pairs = tuple[tuple[int, int], ...]  # (before, after) for each spatial dim
 Sizes = tuple[int, ...]

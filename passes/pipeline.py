@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..ir.constraints import assuming
 from ..ir.errors import GraphError
 from ..ir.graph import Graph
 from ..ir.verify import verify
@@ -27,7 +28,8 @@ class Pipeline:
     steps: tuple[tuple[str, Pass], ...]
 
     def __call__(self, graph: Graph, observe: Observer | None = None) -> Graph:
-        """Run every pass, verifying the graph after each that changed it.
+        """Run every pass under the graph's constraints, verifying the graph after each that
+        changed it.
 
         Args:
             graph: What to start from.
@@ -42,7 +44,8 @@ class Pipeline:
             before = graph
             context = f"in pass {name}" + (f" (after {', '.join(done)})" if done else "")
             try:
-                graph = run(before)
+                with assuming(before.constraints):
+                    graph = run(before)
             except GraphError as error:
                 raise GraphError(f"{context}: {error.message}", at=error.at) from error
             except Exception as error:

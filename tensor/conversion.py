@@ -33,8 +33,7 @@ class Conversions:
 
     def _values(self, what: str, instead: str = "") -> Any:
         """The array, for a use of its values outside the graph; a capture refuses that."""
-        current().refuse(what, self, instead)
-        return self._data
+        return current().values(what, self, instead)
 
     def _single(self, what: str, instead: str = "keep it a tensor") -> bool | int | float:
         """The only element as a Python number."""

@@ -120,6 +120,10 @@ class Eager:
     def scope(self, module: Any) -> AbstractContextManager[Any]:
         return _NO_SCOPE
 
+    def values(self, what: str, tensor: Tensor, instead: str) -> Any:
+        self.refuse(what, tensor, instead)
+        return tensor._data
+
     def refuse(self, what: str, tensor: Tensor | None, instead: str) -> None:
         if tensor is not None and isinstance(tensor._data, Value):
             raise CaptureError(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..ir.dims import Dim
 from ..ir.errors import ArgumentError, DTypeError
 from ..ir.op import current
 from ..ir.types import DType, float32, int64
@@ -30,7 +31,13 @@ def _array(data: Any, dtype: DType | None, copy: bool) -> Any:
     if isinstance(data, Tensor):
         data = data._values("vt.tensor(tensor)", "x.clone()")
     elif isinstance(data, list | tuple) and any(isinstance(item, Tensor) for item in data):
-        data = [item.tolist() if isinstance(item, Tensor) else item for item in data]
+        instead = "vt.stack([...])  # of 0-d tensors"
+        data = [
+            item._values("vt.tensor([tensor])", instead).tolist()
+            if isinstance(item, Tensor)
+            else item
+            for item in data
+        ]
     try:
         array: Any = np.asarray(data) if device_of(data) == CPU else data
     except ValueError as error:
@@ -49,6 +56,20 @@ def _array(data: Any, dtype: DType | None, copy: bool) -> Any:
         return array.astype(numpy_dtype(wanted), copy=copy)
 
 
+def _has_size(data: Any) -> bool:
+    """Whether symbolic sizes stand in the (nested) list."""
+    return isinstance(data, Dim) or (isinstance(data, list | tuple) and any(map(_has_size, data)))
+
+
+def _of_sizes(data: Any, dtype: DType | None) -> Tensor:
+    """The tensor of (nested lists of) numbers, some of which are symbolic sizes."""
+    if not isinstance(data, list | tuple):
+        return ops.full((), data, dtype=dtype)
+    parts = [_of_sizes(item, dtype) for item in data]
+    wanted = max((part.dtype for part in parts), key=lambda d: d.category)
+    return ops.stack([part.to(wanted) for part in parts])
+
+
 def tensor(
     data: Any,
     *,
@@ -59,7 +80,7 @@ def tensor(
     """A tensor with a copy of `data`.
 
     Args:
-        data: A number, nested lists of numbers, an array.
+        data: A number or a symbolic size, nested lists of these, an array.
         dtype: By default the array's own; float32 for Python floats, int64 for ints.
         device: Where it is to live.
         requires_grad: Whether gradients of it are wanted.
@@ -67,6 +88,8 @@ def tensor(
     Raises:
         ArgumentError, DTypeError: where `data` has no regular shape or no numeric type.
     """
+    if _has_size(data):
+        return _made(_of_sizes(data, dtype), device, requires_grad)
     return _placed(_array(data, dtype, copy=True), device, requires_grad)
 
 
@@ -74,6 +97,8 @@ def as_tensor(data: Any, *, dtype: DType | None = None, device: Placement = None
     """A tensor that shares memory with `data` where it can; a tensor is returned as it is."""
     if isinstance(data, Tensor):
         return data.to(dtype=dtype, device=device)
+    if _has_size(data):
+        return tensor(data, dtype=dtype, device=device)
     return _placed(_array(data, dtype, copy=False), device, False)
 
 

@@ -279,20 +279,24 @@ class Tensor(Conversions):
 
     def detach(self) -> Tensor:
         """The same data without history; a write to either is seen by both."""
-        return self._alias()
+        return self._alias() if current().computes else self  # a capture keeps no history
 
     @property
     def data(self) -> Tensor:
         """The same data without history, and without version checks of writes to it."""
-        return Tensor._from_payload(self._data)
+        return Tensor._from_payload(self._data) if current().computes else self
 
     @data.setter
     def data(self, value: Tensor) -> None:
+        current().refuse("an assignment to .data", self, "x = value, or x.copy_(value)")
         self._data, self._dtype = value._data, value._dtype
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self._edge() is not None:
             raise AutogradError("only leaves can be copied deeply", instead="x.detach().clone()")
+        if isinstance(self._data, Value):
+            memo[id(self)] = ops.clone(self)
+            return memo[id(self)]
         out = self.__class__.__new__(self.__class__)
         memo[id(self)] = out
         out._fill(self._data.copy())
@@ -335,6 +339,8 @@ class Tensor(Conversions):
 
     def contiguous(self) -> Tensor:
         """This tensor with its elements in order in memory."""
+        if not current().computes:
+            return ops.reshape(self, self.shape)  # may share memory or not, as contiguous() may
         return self if self.is_contiguous() else ops.clone(self)
 
     def type_as(self, other: Tensor) -> Tensor:

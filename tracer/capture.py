@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,16 +13,19 @@ import numpy as np
 from ..ir import dims
 from ..ir.builder import Builder
 from ..ir.dims import Dim, Size, Symbol
-from ..ir.errors import ArgumentError, CaptureError, ConstraintError, VitrifyError
+from ..ir.errors import ArgumentError, CaptureError, VitrifyError
 from ..ir.graph import Graph, Value
 from ..ir.location import traceback_location
 from ..ir.op import interpreting
 from ..ir.types import TensorType
 from ..tensor import Tensor, as_tensor, no_grad
+from .agreement import disagreements
 from .pytree import TreeSpec, flatten, unflatten
 from .recorder import Recorder
 
 Dynamic = Mapping[str, Mapping[int, str | Dim]]
+# The names of the positional arguments, and those of the others by keyword.
+_Layout = tuple[tuple[str, ...], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ def capture(
 ) -> Captured:
     """Run `function` on symbols shaped like the example arguments, and keep the graph.
 
+    The function runs twice, and both runs must record the same: see `agreement`.
+
     Args:
         function: A function of tensors, or a module.
         args: Example arguments: trees of tensors and static Python values. Only dtypes and shapes
@@ -69,42 +75,92 @@ def capture(
         raise ArgumentError(
             f"cannot capture a {type(function).__name__}", instead="vt.trace(model, x)"
         )
-    arguments = _bind(function, args, kwargs)
+    arguments, layout = _bind(function, args, kwargs)
     tensors: list[Any] = []
     specs = tuple(flatten(value, _is_array, tensors, name) for name, value in arguments.items())
     paths = [
         path
         for name, spec in zip(arguments, specs, strict=True)
-        for path, leaf in spec.leaves(name)
-        if leaf.kind == "tensor"
+        for path in spec.tensor_paths(name)
     ]
-    values = _symbolic_inputs(paths, tensors, dynamic or {})
-    symbols = iter([Tensor._from_payload(v) for v in values])
-    call = [unflatten(spec, symbols) for spec in specs]
+    if repeated := [path for path in paths if paths.count(path) > 1]:
+        raise ArgumentError(f"two inputs are named {repeated[0]!r}", instead="other dict keys")
+    values, sizes = _symbolic_inputs(paths, tensors, dynamic or {})
+    # Twice: what depends on anything but the inputs differs, and is refused.
+    captured, recorder = _record(function, layout, arguments, specs, values, sizes)
+    problems = recorder.problems
+    if captured is not None and recorder.repeatable:
+        again, recorder = _record(function, layout, arguments, specs, values, sizes)
+        found = list(recorder.problems)
+        if again is not None:
+            sides = ((captured.graph, captured.state), (again.graph, again.state))
+            found += disagreements(*sides)
+        lines = [problem.at for problem in problems]
+        problems += [problem for problem in found if problem.at not in lines]
+        if again is not None and not problems and captured.output != again.output:
+            problems.append(_changing_output(captured.output, again.output))
+    if captured is None or problems:
+        raise problems[0] if len(problems) == 1 else CaptureError.of(problems)
+    return captured
 
+
+def _record(
+    function: Callable[..., Any],
+    layout: _Layout,
+    arguments: Mapping[str, Any],
+    specs: tuple[TreeSpec, ...],
+    values: list[Value],
+    sizes: Mapping[str, int],
+) -> tuple[Captured | None, Recorder]:
+    """Run the function once on tensors that stand for `values`.
+
+    Returns:
+        What it did, if it came to its end, and the recorder with the problems on the way.
+    """
+    symbols = iter([Tensor._from_payload(v) for v in values])
+    call = {name: unflatten(s, symbols) for name, s in zip(arguments, specs, strict=True)}
     builder = Builder()
-    recorder = Recorder(builder, values, *_known(function))
+    recorder = Recorder(builder, values, sizes, *_known(function))
     try:
         deciding = dims.deciding_with(recorder.decide, observer=recorder.refused)
         with interpreting(recorder), deciding, no_grad():
-            result = _call(function, dict(zip(arguments, call, strict=True)))
-            if recorder.refusal is not None:  # the user's code caught it and went on
-                raise recorder.refusal
+            positional, keywords = layout
+            result = function(
+                *[call[name] for name in positional],
+                **{keyword: call[name] for keyword, name in keywords.items()},
+            )
             outputs: list[Tensor] = []
             output = flatten(result, lambda leaf: isinstance(leaf, Tensor), outputs)
             _check_output(output)
             graph_outputs = [recorder.unwrap(t) for t in outputs]
     except VitrifyError as error:
-        at = error.at or traceback_location(error.__traceback__)
-        kind = CaptureError if isinstance(error, ConstraintError) else type(error)
-        raise kind(error.message, at=at, why=error.why, instead=error.instead) from None
-    return Captured(
-        graph=builder.graph(values, graph_outputs, name=_name(function)),
+        recorder.refused(error, error.at or traceback_location(error.__traceback__))
+        return None, recorder
+    except Exception:
+        # With stand-ins for values, code may fail as it never would.
+        if not recorder.problems:
+            raise
+        return None, recorder
+    captured = Captured(
+        graph=builder.graph(
+            values, graph_outputs, _name(function), constraints=recorder.constraints
+        ),
         state=recorder.state,
         arguments=tuple(arguments),
         inputs=specs,
         output=output,
         output_names=_output_names(output),
+    )
+    return captured, recorder
+
+
+def _changing_output(first: TreeSpec, second: TreeSpec) -> CaptureError:
+    pairs = zip(first.leaves("the result"), second.leaves("the result"), strict=False)
+    where = next((a for (a, x), (b, y) in pairs if (a, x) != (b, y)), "the result")
+    return CaptureError(
+        f"{where} is not the same each time the code runs",
+        why="Python values are fixed when the program is captured",
+        instead="return a tensor, or leave it out",
     )
 
 
@@ -122,8 +178,8 @@ def _forward(function: Any) -> Callable[..., Any]:
 
 def _bind(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The example arguments by name; those of `*args` are numbered."""
+) -> tuple[dict[str, Any], _Layout]:
+    """The example arguments by name, and how they are passed; those of `*args` are numbered."""
     signature = inspect.signature(_forward(function))
     try:
         bound = signature.bind(*args, **kwargs)
@@ -131,33 +187,55 @@ def _bind(
         raise ArgumentError(
             f"the example arguments do not fit {_name(function)}{signature}: {error}"
         ) from None
+    # A default that is a tensor stays the function's own, others are arguments like those given.
+    missing = [p for name, p in signature.parameters.items() if name not in bound.arguments]
+    own = [p.name for p in missing if _has_tensor(p.default)]
     bound.apply_defaults()
+    for name in own:
+        del bound.arguments[name]
     arguments: dict[str, Any] = {}
+    positional: list[str] = []
+    keywords: dict[str, str] = {}
+    taken = {*signature.parameters, *bound.kwargs}
+    # What comes after a default that is left to the function goes by keyword.
+    whole = itertools.takewhile(lambda name: name in bound.arguments, signature.parameters)
+    leading = set(whole)
+
+    def unused(name: str) -> str:
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        return name
+
     for name, value in bound.arguments.items():
-        kind = signature.parameters[name].kind
-        if kind is inspect.Parameter.VAR_POSITIONAL:
-            arguments.update({f"{name}_{k}": item for k, item in enumerate(value)})
-        elif kind is inspect.Parameter.VAR_KEYWORD:
-            arguments.update(value)
-        else:
-            arguments[name] = value
-    return arguments
-
-
-def _call(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-    """Call the function with the arguments that `_bind` named."""
-    parameters = inspect.signature(_forward(function)).parameters
-    positional: list[Any] = []
-    for name, parameter in parameters.items():
+        parameter = signature.parameters[name]
         if parameter.kind is parameter.VAR_POSITIONAL:
-            numbered = [key for key in arguments if key.startswith(f"{name}_")]
-            positional.extend(arguments.pop(key) for key in numbered)
-        elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
-            positional.append(arguments.pop(name))
-    return function(*positional, **arguments)
+            for k, item in enumerate(value):
+                positional.append(unused(f"{name}_{k}"))
+                arguments[positional[-1]] = item
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            for keyword, item in value.items():
+                # It may have the name of a positional-only parameter.
+                key = unused(keyword) if keyword in signature.parameters else keyword
+                keywords[keyword], arguments[key] = key, item
+        elif parameter.kind is parameter.KEYWORD_ONLY or name not in leading:
+            keywords[name], arguments[name] = name, value
+        else:
+            positional.append(name)
+            arguments[name] = value
+    return arguments, (tuple(positional), keywords)
 
 
-def _symbolic_inputs(paths: list[str], tensors: list[Any], dynamic: Dynamic) -> list[Value]:
+def _has_tensor(default: Any) -> bool:
+    arrays: list[Any] = []
+    flatten(default, _is_array, arrays)
+    return bool(arrays)
+
+
+def _symbolic_inputs(
+    paths: list[str], tensors: list[Any], dynamic: Dynamic
+) -> tuple[list[Value], dict[str, int]]:
+    """The graph's inputs, and the size that each symbol has in the examples."""
     unknown = [name for name in dynamic if name not in paths]
     if unknown:
         raise ArgumentError(
@@ -179,7 +257,7 @@ def _symbolic_inputs(paths: list[str], tensors: list[Any], dynamic: Dynamic) -> 
             _check_example(named, size, sizes[dim], f"{path}.shape[{dim}]")
             shape[dim] = size
         values.append(Value(TensorType(dtype, tuple(shape)), path))
-    return values
+    return values, {name: size for name, (_, size, _) in named.items()}
 
 
 def _check_example(
@@ -226,16 +304,16 @@ def _check_output(output: TreeSpec) -> None:
         if leaf.kind != "static" or isinstance(leaf.value, bool | int | float | str | None):
             continue
         where = f" at {path}" if path else ""
+        what = "symbolic size" if isinstance(leaf.value, Dim) else type(leaf.value).__name__
         raise CaptureError(
-            f"the function returns a {type(leaf.value).__name__}{where}",
+            f"the function returns a {what}{where}",
             why="a program returns tensors, in lists, tuples, dicts or dataclasses",
-            instead="return vt.as_tensor(...)" if not isinstance(leaf.value, Dim) else "",
+            instead="return vt.tensor(...)  # of a size, too",
         )
 
 
 def _output_names(output: TreeSpec) -> tuple[str, ...]:
-    paths = [path for path, leaf in output.leaves() if leaf.kind == "tensor"]
     return tuple(
         "output" if not path else path if not path[0].isdigit() else f"output.{path}"
-        for path in paths
+        for path in output.tensor_paths()
     )

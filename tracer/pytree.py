@@ -8,11 +8,15 @@ taken out; it goes into archives as JSON.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..ir.dims import Dim
 from ..ir.errors import ArgumentError, CaptureError, FormatError
+from ..ir.types import DType, TensorType
+from ..tensor import Device
 
 Static = bool | int | float | str | None
 
@@ -43,6 +47,10 @@ class TreeSpec:
         names = self.keys or tuple(map(str, range(len(self.children))))
         for name, child in zip(names, self.children, strict=True):
             yield from child.leaves(f"{prefix}.{name}" if prefix else name)
+
+    def tensor_paths(self, prefix: str = "") -> list[str]:
+        """The dotted paths of the tensors below `prefix`, in order."""
+        return [path for path, leaf in self.leaves(prefix) if leaf.kind == "tensor"]
 
     def to_json(self) -> dict[str, Any]:
         """The spec as JSON data."""
@@ -119,12 +127,20 @@ def flatten(
             )
         names = tuple(tree)
         return TreeSpec("dict", names, below(list(tree.values()), names))
-    if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
+    values = isinstance(tree, type | Dim | DType | TensorType | Device)
+    if dataclasses.is_dataclass(tree) and not values:
         names = tuple(f.name for f in dataclasses.fields(tree))
         parts = below([getattr(tree, name) for name in names], names)
-        cls = type(tree)
-        return TreeSpec("dict", names, parts, make=lambda **fields: cls(**fields))
+        return TreeSpec("dict", names, parts, make=functools.partial(_with_fields, type(tree)))
     return TreeSpec("static", value=tree)
+
+
+def _with_fields(cls: type, **fields: Any) -> Any:
+    """An instance of a dataclass as it was taken apart: its `__init__` has run already."""
+    made = object.__new__(cls)
+    for name, value in fields.items():
+        object.__setattr__(made, name, value)
+    return made
 
 
 def unflatten(spec: TreeSpec, tensors: Iterator[Any]) -> Any:

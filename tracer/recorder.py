@@ -7,20 +7,28 @@ values is refused with the user's line.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
+
+import numpy as np
 
 from ..ir.builder import BodyRecorder, Builder
-from ..ir.dims import Condition, same_shape, symbols
-from ..ir.errors import CaptureError, DTypeError, VitrifyError
+from ..ir.constraints import Constraint, Facts
+from ..ir.dims import Condition, Dim, Relation, same_shape, solve
+from ..ir.errors import CaptureError, ConstraintError, DTypeError, VitrifyError
 from ..ir.graph import Value
-from ..ir.location import user_location
+from ..ir.location import Location, user_location
 from ..ir.op import Attrs, Op
 from ..ops import REGISTRY
+from ..ops.arrays import numpy_dtype
 from ..tensor import Tensor
 
 _INLINE_ELEMENTS = 16  # constants of up to this many elements are written into the graph
+_NOT: dict[Relation, Relation] = {
+    "==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"
+}  # fmt: skip
+_MOST_NOTES = 50  # problems after which a run does not go on
 
 
 class Recorder(BodyRecorder):
@@ -29,25 +37,33 @@ class Recorder(BodyRecorder):
     Args:
         builder: Where nodes go.
         inputs: The graph's inputs.
+        sizes: The size of each symbol in the example arguments.
         names: The names of known tensors (parameters and buffers), by `id`.
         modules: The paths of known modules, by `id`.
 
     Attributes:
         state: The concrete tensors that the graph refers to by name.
-        refusal: The first error that eager code would not have met. What is recorded after it
-            may be wrong, also where the user's code catches it.
+        constraints: What the code decided about symbolic sizes, as the examples' sizes have it.
+        problems: Why the program cannot be captured faithfully. The run goes on after some, to find
+            others; what is recorded after the first may be wrong, also where user code catches it.
+        repeatable: Whether another run may be expected to record the same.
     """
 
     def __init__(
         self,
         builder: Builder,
         inputs: Sequence[Value],
+        sizes: Mapping[str, int],
         names: Mapping[int, str],
         modules: Mapping[int, str],
     ) -> None:
         super().__init__(builder)
         self.state: dict[str, Tensor] = {}
-        self.refusal: VitrifyError | None = None
+        self.constraints: list[Constraint] = []
+        self._sizes = sizes
+        self.problems: list[VitrifyError] = []
+        self.repeatable = True
+        self._notes = 0
         self._inputs = set(inputs)
         self._values = set(inputs)
         self._names = names
@@ -62,7 +78,7 @@ class Recorder(BodyRecorder):
         try:
             tensors, attrs = op.canonical(*args, **kwargs)
         except VitrifyError as error:
-            raise self._located(error, (*args, *kwargs.values())) from None
+            raise self._failed(error, (*args, *kwargs.values())) from None
         return self.apply(op, tensors, attrs)
 
     def apply(self, op: Op, tensors: Sequence[Any], attrs: Attrs) -> Any:
@@ -72,7 +88,7 @@ class Recorder(BodyRecorder):
                 self._check_attr(op, name, attr)
             outputs = self.builder.add(op, inputs, attrs, self.location)
         except VitrifyError as error:
-            raise self._located(error, (*tensors, *attrs.values())) from None
+            raise self._failed(error, (*tensors, *attrs.values())) from None
         self._values.update(outputs)
         result = self._result(op, outputs)
         if op.view is not None and isinstance(tensors[0]._data, Value):
@@ -82,18 +98,24 @@ class Recorder(BodyRecorder):
                 out._seen = out._version[1]
         return result
 
-    def refused(self, error: VitrifyError) -> VitrifyError:
-        """The error with the user's line; kept, because the user's code may catch it."""
-        error = self._located(error)
-        self.refusal = self.refusal or error
+    def _refuse(self, message: str, *, why: str, instead: str) -> NoReturn:
+        raise self.refused(CaptureError(message, why=why, instead=instead))
+
+    def refused(self, error: VitrifyError, at: Location | None = None) -> VitrifyError:
+        """The error with the user's line; kept, because the user's code may catch it.
+
+        The first of a line is enough: others there may be its consequence.
+        """
+        error = self._located(error, at)
+        if error.at is None or error.at not in [known.at for known in self.problems]:
+            self.problems.append(error)
         return error
 
-    def _located(self, error: VitrifyError) -> VitrifyError:
-        """The error with the user's line, if it has none yet."""
-        if error.at is not None:
-            return error
-        at = user_location(self._path[-1])
-        return type(error)(error.message, at=at, why=error.why, instead=error.instead)
+    def _located(self, error: VitrifyError, at: Location | None = None) -> VitrifyError:
+        """The error with the user's line; an undecided size is a matter of the capture here."""
+        at = error.at or at or user_location(self._path[-1])
+        kind = CaptureError if isinstance(error, ConstraintError) else type(error)
+        return kind(error.message, at=at, why=error.why, instead=error.instead)
 
     def _failed(self, error: VitrifyError, arguments: Iterable[Any]) -> VitrifyError:
         """The error of an op call: a refusal, unless eager code is sure to meet it too."""
@@ -139,10 +161,12 @@ class Recorder(BodyRecorder):
         if name is None and tensor._data.size <= _INLINE_ELEMENTS:
             value = self._constant(tensor)
         else:
+            location = None
             if name is None:
                 name = f"constant.{sum(key.startswith('constant.') for key in self.state)}"
+                location = self.location
             attrs = {"name": name, "type": tensor.type}
-            (value,) = self.builder.add(REGISTRY["parameter"], (), attrs, None, [name])
+            (value,) = self.builder.add(REGISTRY["parameter"], (), attrs, location, [name])
             self.state[name] = tensor
         self._lifted[id(tensor)] = (tensor, value)
         self._values.add(value)
@@ -170,16 +194,14 @@ class Recorder(BodyRecorder):
             root = root._view[0]
         if not isinstance(root._data, Value):
             name = self._names.get(id(root))
-            raise CaptureError(
+            self._refuse(
                 f"an in-place write to {name or 'a tensor made outside the captured function'}",
-                at=self.location,
                 why="state that changes from call to call cannot be captured yet",
                 instead="model.eval()  # before capture, or return the new value as an output",
             )
         if root._data in self._inputs:
-            raise CaptureError(
+            self._refuse(
                 f"an in-place write to the input {root._data.name}",
-                at=self.location,
                 why="a program does not change its inputs",
                 instead="x = x.clone()  # and write to that",
             )
@@ -197,7 +219,9 @@ class Recorder(BodyRecorder):
 
     def _assign(self, target: Tensor, value: Tensor) -> None:
         if target._view is None:
-            target._data = self.unwrap(value)
+            written = self.unwrap(value)
+            # A copy of an input may be written to again, the input itself may not.
+            target._data = self.unwrap(value.clone()) if written in self._inputs else written
             target._version[0] += 1
             target._version[1] += 1
             return
@@ -219,32 +243,72 @@ class Recorder(BodyRecorder):
 
     def _check_alias(self, op: Op) -> None:
         if op.name == "reshape":
-            raise CaptureError(
+            self._refuse(
                 "a write to a tensor that is, or that has, a reshaped view",
-                at=self.location,
                 why="whether reshape shares memory or copies depends on the layout in memory",
                 instead="y = x.reshape(...).clone()  # a copy for sure, then write to it",
             )
 
     # ------------------------------------------------------------ what cannot be recorded
 
+    def values(self, what: str, tensor: Tensor, instead: str) -> Any:
+        """Something in place of the values; the problem is noted and raised in the end.
+
+        A line gets ones the first time and zeros from then on, so that most loops end.
+        """
+        new = self._note(
+            f"{what} needs the values of a tensor ({tensor.type})",
+            why="values exist only when the program runs; baking one in would be silently wrong",
+            instead=instead,
+        )
+        if not isinstance(tensor._data, Value):
+            return tensor._data
+        sizes = tuple(1 if isinstance(size, Dim) else size for size in tensor.shape)
+        return np.broadcast_to(np.full((), new, numpy_dtype(tensor.dtype)), sizes)
+
     def refuse(self, what: str, tensor: Tensor | None, instead: str) -> None:
         if tensor is None:
-            message, why = what, "every call of the program would get the same result"
-        else:
-            message = f"{what} needs the values of a tensor ({tensor.type})"
-            why = "values exist only when the program runs; baking one in would be silently wrong"
-        raise CaptureError(message, at=user_location(self._path[-1]), why=why, instead=instead)
+            why = "every call of the program would get the same result"
+            self._note(f"{what} cannot be captured", why=why, instead=instead)
+            self.repeatable = False
+            return
+        self._refuse(
+            f"{what} cannot be captured",
+            why="it works on values, and these exist only when the program runs",
+            instead=instead,
+        )
+
+    def _note(self, message: str, *, why: str, instead: str) -> bool:
+        """Keep a problem and go on, but not for ever. Whether it was not known yet."""
+        before = len(self.problems)
+        self._notes += 1
+        error = self.refused(CaptureError(message, why=why, instead=instead))
+        if self._notes >= _MOST_NOTES:
+            raise error
+        return len(self.problems) > before
 
     def decide(self, condition: Condition) -> bool:
-        """Asked where Python compares symbolic sizes and the answer is open."""
-        raise CaptureError(
-            f"the code depends on whether {condition}",
-            at=user_location(self._path[-1]),
-            why="the size is dynamic: either answer would be wrong for some inputs",
-            instead=f"declare a range that decides it, as in vt.dim({str(_first(condition))!r}, "
-            "min=2), or keep this size static",
+        """Answer a comparison of symbolic sizes as the examples' sizes have it, and record that.
+
+        The program is then good for the sizes that give the same answer, and refuses others.
+        """
+        known = Facts(c.condition for c in self.constraints).decide(condition)
+        if known is not None:
+            return known
+        holds = condition.evaluate(self._sizes)
+        fact = (
+            condition
+            if holds
+            else Condition(condition.lhs, _NOT[condition.relation], condition.rhs)
         )
+        if fact.relation == "==" and (only := solve(fact.lhs - fact.rhs, 0)):
+            self._refuse(
+                f"this line needs {fact}, but {', '.join(only)} is dynamic",
+                why="the example has just this size, and others take another way here",
+                instead="leave this size static, or make the code the same for all sizes",
+            )
+        self.constraints.append(Constraint(fact, user_location(self._path[-1])))
+        return holds
 
     @contextmanager
     def scope(self, module: Any) -> Iterator[None]:
@@ -253,8 +317,3 @@ class Recorder(BodyRecorder):
             yield
         finally:
             self._path.pop()
-
-
-def _first(condition: Condition) -> Any:
-    from_both = [*symbols(condition.lhs), *symbols(condition.rhs)]
-    return from_both[0].name if from_both else "n"

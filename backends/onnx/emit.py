@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from ...ir.builder import BodyRecorder, Builder
+from ...ir.constraints import assuming
 from ...ir.dims import Dim, symbols
 from ...ir.errors import ArgumentError, ExportError, UnsupportedOpError, VitrifyError
 from ...ir.graph import Graph, Node, Value
@@ -86,7 +87,8 @@ def to_model(
     _check_names("input", names, len(graph.inputs))
     _check_names("output", output_names, len(graph.outputs))
     emitter = _Emitter(graph, state, names, output_names, opset, data)
-    emitter.run()
+    with assuming(graph.constraints):  # the bodies of composites may compare sizes again
+        emitter.run()
     model = onnx.helper.make_model(
         emitter.graph_proto(),
         producer_name="vitrify",
@@ -98,6 +100,9 @@ def to_model(
     )
     if limits := _limits(graph):
         model.metadata_props.add(key="vitrify.sizes", value=json.dumps(limits))
+    if graph.constraints:
+        recorded = [[str(c), str(c.location or "")] for c in graph.constraints]
+        model.metadata_props.add(key="vitrify.constraints", value=json.dumps(recorded))
     return model
 
 

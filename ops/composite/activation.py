@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ...ir.errors import ArgumentError
-from ..elementwise import clamp, erf, exp, expm1, log1p, maximum, promote, quiet, tanh, where
+from ..arrays import quiet
+from ..elementwise import erf, exp, expm1, log1p, maximum, tanh, where
 from ..registry import Tensor, composite
-from ..rules import canonical_dim
+from ..rules import canonical_dim, promote
+from .arithmetic import clamp
 
 
 def _canonical_float(input: Tensor) -> Any:

@@ -12,8 +12,8 @@ from ..create import ones, tril
 from ..elementwise import where
 from ..linalg import matmul, swap_last
 from ..registry import Tensor, composite
-from ..rules import require, require_float, same_dtype
-from ..shape import expand, reshape, shown, unsqueeze
+from ..rules import require, require_float, same_dtype, shown
+from ..shape import expand, reshape, unsqueeze
 from .activation import softmax
 
 

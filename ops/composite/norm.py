@@ -10,13 +10,13 @@ from ...ir.dims import Size, product, same
 from ...ir.errors import ArgumentError, ShapeError
 from ...ir.op import current
 from ...ir.types import Shape, TensorType
-from ..arrays import wide
-from ..elementwise import quiet, rsqrt
+from ..arrays import quiet, wide
+from ..elementwise import rsqrt
 from ..reduce import mean, var
 from ..reduce import sum as sum_
 from ..registry import Tensor, composite
-from ..rules import canonical_shape, convert, require, require_float
-from ..shape import reshape, shown
+from ..rules import canonical_shape, convert, require, require_float, shown
+from ..shape import reshape
 
 
 def _float_input(op: str, input: Any) -> None:

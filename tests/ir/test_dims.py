@@ -220,8 +220,11 @@ def test_dims_are_dictionary_keys_without_asking() -> None:
 
 def test_objects_that_are_no_sizes_are_unequal_or_refused() -> None:
     assert (n == "n") is False and (n != None) is True  # noqa: E711
-    for operation in (lambda: n + "1", lambda: n < "1", lambda: n * 1.5, lambda: n**1.5):  # pyright: ignore
+    for operation in (lambda: n + "1", lambda: n < "1", lambda: n ** "1"):  # pyright: ignore
         with pytest.raises(TypeError):
+            operation()
+    for operation in (lambda: n * 1.5, lambda: 1.5 - n, lambda: n**0.5, lambda: np.float32(2) * n):  # pyright: ignore
+        with pytest.raises(ConstraintError, match="the size `n` is symbolic"):
             operation()
 
 
@@ -239,8 +242,18 @@ def test_one_value_is_refused_with_the_reason() -> None:
         with pytest.raises(ConstraintError, match="the size `batch` is symbolic and has no single"):
             convert(batch)
     for divide in (lambda: batch / 2, lambda: 2 / batch, lambda: batch**-1):
-        with pytest.raises(ConstraintError, match="use // for a size"):
+        with pytest.raises(ConstraintError, match="no plain float of it\n.*n // 2 for a size"):
             divide()
+
+
+def test_refusals_to_give_a_value_are_observed() -> None:
+    seen: list[ConstraintError] = []
+    with dims.deciding_with(lambda condition: True, observer=seen.append):
+        for use in (lambda: int(n), lambda: n / 2, lambda: hash(n), lambda: {3: 1}.get(n)):  # pyright: ignore
+            with pytest.raises(ConstraintError):
+                use()
+    assert len(seen) == 4
+    assert hash(n) == hash(symbol("n"))
 
 
 def test_copies_are_the_same() -> None:

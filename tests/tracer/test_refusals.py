@@ -86,6 +86,59 @@ def dim_is_tensor(x):
     return x.sum(vt.tensor(0))
 
 
+def catch_the_refusal(x):
+    try:
+        scale = float(x.mean())
+    except Exception:
+        scale = 3.0
+    return x * scale
+
+
+def catch_the_branch(x):
+    try:
+        return x + 1 if x.shape[0] == 4 else x
+    except Exception:
+        return x
+
+
+def catch_the_size(x):
+    try:
+        return x * int(x.shape[0])
+    except Exception:
+        return x
+
+
+def catch_the_wrong_op(x):
+    try:
+        return x.reshape(12) * 2
+    except ValueError:
+        return x
+
+
+def look_up_by_size(x):
+    return x * {4: 1.0}.get(x.shape[0], 2.0)
+
+
+def set_with_a_size(x):
+    return x * len({x.shape[0], 4})
+
+
+def half_of_elements(x):
+    return x[: x.shape[0] * 0.5]
+
+
+def assign_data(x):
+    outside.data = x[0] * 2
+    return x + outside
+
+
+def write_to_what_may_be_a_copy(x):
+    y = x * 1
+    z = y.transpose(0, 1).contiguous()
+    z += 1
+    return y
+
+
 def returns_object(x):
     return x, object()
 
@@ -167,3 +220,20 @@ def test_capture_leaves_no_trace_after_an_error():
         vt.trace(branch_on_value, X)
     assert (X + 1).tolist()[0][0] == 2.0
     assert vt.is_grad_enabled()
+
+
+def test_an_error_that_eager_code_meets_too_may_be_caught():
+    def function(x):
+        try:
+            return x.transpose(0, 1)[7]
+        except IndexError:
+            return x * 2
+
+    assert vt.trace(function, X)(X).tolist() == (X * 2).tolist()
+    assert vt.trace(function, X, dynamic={"x": {0: "batch"}})(X).tolist() == (X * 2).tolist()
+
+
+def test_a_refused_assignment_leaves_the_tensor_as_it_was():
+    with pytest.raises(CaptureError):
+        vt.trace(assign_data, X)
+    assert outside.tolist() == [0.0, 0.0, 0.0]

@@ -1,5 +1,7 @@
 """In-place writes and views are captured as eager carries them out, or refused."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -125,3 +127,34 @@ def test_write_through_a_view_of_an_input_is_refused():
 
     with pytest.raises(CaptureError, match="the input x"):
         vt.trace(function, X)
+
+
+def test_a_detached_tensor_shares_memory():
+    def function(x):
+        y, z = x * 1, x * 2
+        y.detach().add_(1)
+        row = z[0].data
+        row.zero_()
+        return y, z, row
+
+    agree(function, X)
+    agree(function, X, dynamic={"x": {0: "batch"}})
+
+
+def test_a_deep_copy_shares_nothing():
+    def function(x):
+        y = copy.deepcopy(x)
+        y += 1
+        return x * 1, y
+
+    agree(function, X)
+
+
+def test_a_copy_of_an_input_may_be_written_to():
+    def function(x):
+        y = vt.zeros_like(x)
+        y.copy_(x)
+        y[0] = 5
+        return x * 1, y
+
+    agree(function, X)
