@@ -26,8 +26,14 @@ from .ir.types import (
     uint64,
 )
 from .ir.types import bool_ as bool
+from .ir.types import float16 as half
+from .ir.types import float32 as float
+from .ir.types import float64 as double
+from .ir.types import int32 as int
+from .ir.types import int64 as long
 from .ir.version import VERSION as __version__
 from .ops import *
+from .ops.registry import is_tensor
 from .tensor import (
     Device,
     Generator,

@@ -13,7 +13,7 @@ from ..ir.op import Op
 from ..ir.types import TensorType
 from ..passes.pipeline import Pipeline, pipeline
 from ..tensor import Tensor, no_grad
-from .base import Executable
+from .base import Backend, Executable
 
 
 class Reference:
@@ -110,4 +110,4 @@ def _last_uses(graph: Graph) -> list[list[Value]]:
     return dead[::-1]
 
 
-reference = Reference()
+reference: Backend = Reference()

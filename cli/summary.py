@@ -82,8 +82,8 @@ def summarize(program: Program, what: str) -> Summary:
         {name: str(type) for name, type in program.input_types.items()},
         {name: str(type) for name, type in program.output_types.items()},
         program.constraints,
-        sum(math.prod(map(int, t.shape)) for t in state),  # type: ignore[arg-type]
-        sum(math.prod(map(int, t.shape)) * t.dtype.itemsize for t in state),  # type: ignore
+        sum(math.prod(map(int, t.shape)) for t in state),
+        sum(math.prod(map(int, t.shape)) * t.dtype.itemsize for t in state),
         Counter(node.op.name for node in nodes),
     )
 

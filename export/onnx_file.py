@@ -60,9 +60,7 @@ def onnx(
         >>> vt.export.onnx(program, "model.onnx", output_names=["logits"])
     """
     if not program.output_names:
-        raise ExportError(
-            f"{program.name} returns no tensor", why="an ONNX model needs an output"
-        )
+        raise ExportError(f"{program.name} returns no tensor", why="an ONNX model needs an output")
     target = Path(path)
     state = program.state_dict()
     graph = optimize(state)(program.graph)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,12 @@ import numpy as np
 from ..backends.base import Executable
 from ..backends.reference import reference
 from ..ir import dims
-from ..ir.constraints import check_sizes
+from ..ir.constraints import Binding
 from ..ir.dims import Dim
 from ..ir.errors import ArgumentError, ConstraintError, DTypeError
 from ..ir.graph import Graph
-from ..ir.types import TensorType
-from ..tensor import Tensor, as_tensor
+from ..ir.types import TensorType, scalar_dtype
+from ..tensor import Tensor, as_tensor, tensor
 from ..tracer import Captured, Dynamic, TreeSpec, capture, flatten, unflatten
 from .archive import read_archive, write_archive
 
@@ -68,7 +68,9 @@ class Program:
         found = {symbol: None for size in sizes for symbol in dims.symbols(size)}
         low = [f"{s.name} >= {s.min}" for s in found if s.min is not None]
         high = [f"{s.name} <= {s.max}" for s in found if s.max is not None]
-        recorded = [f"{c}  ({c.location})" if c.location else str(c) for c in self.graph.constraints]
+        recorded = [
+            f"{c}  ({c.location})" if c.location else str(c) for c in self.graph.constraints
+        ]
         return (*low, *high, *recorded)
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -103,6 +105,7 @@ class Program:
                 actual = flatten(given[name], _is_array, leaves, name)
                 _check_tree(name, spec, actual)
                 found = dict(zip(actual.tensor_paths(name), leaves, strict=True))
+                found |= _numbers(name, spec, actual, self.input_types)
                 # The keys of a dict may come in any order.
                 tensors.extend(as_tensor(found[path]) for path in spec.tensor_paths(name))
             elif any(leaf.kind == "tensor" for _, leaf in spec.leaves()):
@@ -140,24 +143,35 @@ class Program:
 
 
 def trace(
-    function: Callable[..., Any], *args: Any, dynamic: Dynamic | None = None, **kwargs: Any
+    function: Callable[..., Any],
+    *args: Any,
+    dynamic: Dynamic | None = None,
+    strict: bool = True,
+    **kwargs: Any,
 ) -> Program:
     """Capture a function or module as a program, without computing anything.
+
+    The code runs twice on symbols instead of data, and must do the same both times.
 
     Args:
         function: A function of tensors, or a module.
         *args: Example arguments: tensors, arrays, trees of them, and static Python values.
-        dynamic: The dims whose size may differ from call to call, by argument name:
-            `{"x": {0: "batch", 1: vt.dim("seq", max=512)}}`.
+        dynamic: What may differ from call to call, by argument name: dims with a name or a range,
+            `{"x": {0: "batch", 1: vt.dim("seq", max=512)}}`; `{"x": "auto"}` or just `"auto"` for
+            every dim that the code does not need to be of one size; `{"scale": True}` for a Python
+            number.
+        strict: Whether what would be baked in as a constant (random numbers, a clock, a counter)
+            is refused; otherwise a `CaptureWarning` says so.
         **kwargs: Example keyword arguments.
 
     Raises:
-        CaptureError: where the code cannot be captured faithfully; says which line and why.
+        CaptureError: where the code cannot be captured faithfully; says which lines and why.
+        ArgumentError: where the arguments or `dynamic` do not fit the function.
 
     Example:
         >>> program = vt.trace(model, x, dynamic={"x": {0: "batch"}})
     """
-    return Program(capture(function, args, kwargs, dynamic))
+    return Program(capture(function, args, kwargs, dynamic, strict))
 
 
 def load(path: str | Path) -> Program:
@@ -176,6 +190,26 @@ def _is_array(leaf: Any) -> bool:
     return isinstance(leaf, Tensor | np.ndarray)
 
 
+def _is_number(leaf: TreeSpec) -> bool:
+    return leaf.kind == "static" and isinstance(leaf.value, bool | int | float)
+
+
+def _numbers(
+    name: str, spec: TreeSpec, actual: TreeSpec, types: Mapping[str, TensorType]
+) -> dict[str, Tensor]:
+    """The Python numbers that were given for 0-d inputs, as tensors of the input's dtype."""
+    given = dict(actual.leaves(name))
+    numbers: dict[str, Tensor] = {}
+    for path in spec.tensor_paths(name):
+        if not _is_number(given[path]):
+            continue
+        value, wanted = given[path].value, types[path].dtype
+        if wanted.category < scalar_dtype(value).category:
+            raise DTypeError(f"{path} is {value!r}, the program takes {wanted.name}")
+        numbers[path] = tensor(value, dtype=wanted)
+    return numbers
+
+
 def _check_tree(name: str, spec: TreeSpec, actual: TreeSpec) -> None:
     expected = dict(spec.leaves(name))
     given = dict(actual.leaves(name))
@@ -184,6 +218,8 @@ def _check_tree(name: str, spec: TreeSpec, actual: TreeSpec) -> None:
     if extra := [path for path in given if path not in expected]:
         raise ArgumentError(f"{extra[0]} was not there when the program was captured")
     for path, leaf in expected.items():
+        if leaf.kind == "tensor" and _is_number(given[path]):
+            continue
         if leaf.kind != given[path].kind:
             what = {"tensor": "a tensor", "static": "a Python value"}
             raise ArgumentError(
@@ -200,7 +236,7 @@ def _check_tree(name: str, spec: TreeSpec, actual: TreeSpec) -> None:
 
 def check_inputs(graph: Graph, tensors: list[Tensor]) -> None:
     """Raise one clear error where a dtype or a size is not what the graph takes."""
-    sizes: dict[str, tuple[int, str]] = {}
+    binding = Binding()
     for value, tensor in zip(graph.inputs, tensors, strict=True):
         name, wanted = value.name, value.type
         if tensor.dtype is not wanted.dtype:
@@ -212,34 +248,13 @@ def check_inputs(graph: Graph, tensors: list[Tensor]) -> None:
             raise ConstraintError(f"{name} has shape {tensor.shape}, the program takes {wanted}")
         for k, (size, actual) in enumerate(zip(wanted.shape, tensor.shape, strict=True)):
             assert isinstance(actual, int)
-            _check_size(f"{name}.shape[{k}]", size, actual, sizes)
-    check_sizes(graph.constraints, sizes)
-
-
-def _check_size(at: str, size: int | Dim, actual: int, sizes: dict[str, tuple[int, str]]) -> None:
-    if not isinstance(size, Dim):
-        if size != actual:
-            raise ConstraintError(
-                f"{at} is {actual}, the program was captured for {size}",
-                instead=f"capture it with a dynamic dim there: dynamic={{{at.split('.')[0]!r}: "
-                f'{{{at[at.rindex("[") + 1 : -1]}: "n"}}}}',
-            )
-        return
-    found = dims.solve(size, actual)
-    if found is None:
-        raise ConstraintError(f"{at} is {actual}, which {size} cannot be")
-    for symbol in _symbols(size, found):
-        value = found[symbol.name]
-        if symbol.min is not None and value < symbol.min:
-            raise ConstraintError(f"{at} makes {symbol.name} = {value}, below {symbol.min}")
-        if symbol.max is not None and value > symbol.max:
-            raise ConstraintError(f"{at} makes {symbol.name} = {value}, above {symbol.max}")
-        before = sizes.setdefault(symbol.name, (value, at))
-        if before[0] != value:
-            raise ConstraintError(
-                f"{at} makes {symbol.name} = {value}, but {before[1]} makes it {before[0]}"
-            )
-
-
-def _symbols(size: Dim, found: Mapping[str, int]) -> Iterator[dims.Symbol]:
-    return (symbol for symbol in dims.symbols(size) if symbol.name in found)
+            at = f"{name}.shape[{k}]"
+            if isinstance(size, Dim):
+                binding.bind(at, size, actual)
+            elif size != actual:
+                raise ConstraintError(
+                    f"{at} is {actual}, the program was captured for {size}",
+                    instead=f"capture it with a dynamic dim there: "
+                    f'dynamic={{{name.split(".")[0]!r}: {{{k}: "n"}}}}',
+                )
+    binding.check(graph.constraints)

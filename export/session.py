@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +15,11 @@ from typing import Any
 import numpy as np
 
 from ..ir import dims
-from ..ir.dims import Dim, Symbol, solve, symbols
+from ..ir.constraints import Binding, Constraint
+from ..ir.dims import RELATIONS, Condition, Dim
 from ..ir.dims_text import parse_size
 from ..ir.errors import ArgumentError, ConstraintError, DTypeError, FormatError
+from ..ir.location import Location
 from ..ir.types import BY_NAME, DType, bfloat16
 from ..ops.arrays import dtype_of, numpy_dtype
 from ..tensor import Tensor, as_tensor
@@ -24,6 +27,8 @@ from ..tracer import flatten
 
 _TYPE_NAMES = {"float": "float32", "double": "float64"}  # where ONNX Runtime's are not ours
 _CACHED_SESSIONS = 4
+_CONDITION = re.compile(r"([^=!<>]+) ([=!<>]=|[<>]) ([^=!<>]+)")
+_PLACE = re.compile(r"(.+?):(\d{1,9})(?: in (.+))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,12 @@ class Session:
         self.outputs = tuple(map(self._port, self._session.get_outputs()))
         metadata = self._session.get_modelmeta().custom_metadata_map
         self._arguments = _json_object(metadata.get("vitrify.arguments"))
-        self._sizes = _sizes(_json_object(metadata.get("vitrify.sizes")), self.inputs)
+        named = _symbols(_json_object(metadata.get("vitrify.sizes")))
+        self._sizes = _sizes(named, self.inputs)
+        try:
+            self._constraints = _constraints(metadata.get("vitrify.constraints"), named)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise FormatError(f"{self.path}: its constraints cannot be read: {error}") from None
 
     def __call__(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
         """Run the model; see `run`, but the results are always a dict."""
@@ -190,8 +200,8 @@ class Session:
         return f"{self.path.name}({', '.join(map(str, self.inputs))})"
 
     def _check_sizes(self, feeds: Mapping[str, np.ndarray]) -> None:
-        """Fixed sizes as they must be, and sizes of one name all the same."""
-        known: dict[str, tuple[int, str]] = {}
+        """Fixed sizes as they must be, sizes of one name all the same, and what was recorded."""
+        binding = Binding()
         for port in self.inputs:
             array = feeds[port.name]
             if array.ndim != len(port.shape):
@@ -203,35 +213,11 @@ class Session:
                 if isinstance(size, int):
                     if size != actual:
                         raise ConstraintError(f"{at} is {actual}, the model takes {size}: {port}")
+                elif size is not None and (dim := self._sizes.get(size)) is not None:
+                    binding.bind(at, dim, actual)
                 elif size is not None:
-                    self._check_named(size, actual, at, known)
-
-    def _check_named(
-        self, size: str, actual: int, at: str, known: dict[str, tuple[int, str]]
-    ) -> None:
-        found = {size: actual}
-        if (dim := self._sizes.get(size)) is not None:
-            solved = solve(dim, actual)
-            if solved is None:
-                raise ConstraintError(f"{at} is {actual}, which {size} cannot be")
-            found = solved
-            for symbol in symbols(dim):
-                _check_range(symbol, found.get(symbol.name), at)
-        for name, value in found.items():
-            before = known.setdefault(name, (value, at))
-            if before[0] != value:
-                raise ConstraintError(
-                    f"{at} makes {name} = {value}, but {before[1]} makes it {before[0]}"
-                )
-
-
-def _check_range(symbol: Symbol, value: int | None, at: str) -> None:
-    if value is None:
-        return
-    if symbol.min is not None and value < symbol.min:
-        raise ConstraintError(f"{at} makes {symbol.name} = {value}, below {symbol.min}")
-    if symbol.max is not None and value > symbol.max:
-        raise ConstraintError(f"{at} makes {symbol.name} = {value}, above {symbol.max}")
+                    binding.bind_name(at, size, actual, f"{at} = {actual}")
+        binding.check(self._constraints)
 
 
 def _is_array(leaf: Any) -> bool:
@@ -275,17 +261,42 @@ def _json_object(text: str | None) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _sizes(limits: Mapping[str, Any], ports: Sequence[Port]) -> dict[str, Dim]:
+def _symbols(limits: Mapping[str, Any]) -> dict[str, Dim]:
+    """The symbols of the dynamic sizes."""
+    try:
+        return {name: dims.symbol(name, low, high) for name, (low, high) in limits.items()}
+    except (TypeError, ValueError):
+        return {}  # not by us, or changed since
+
+
+def _sizes(named: Mapping[str, Dim], ports: Sequence[Port]) -> dict[str, Dim]:
     """The dynamic sizes that Vitrify wrote, read back from their text."""
     found: dict[str, Dim] = {}
     try:
-        named = {name: dims.symbol(name, low, high) for name, (low, high) in limits.items()}
         for size in (size for port in ports for size in port.shape):
             if isinstance(size, str) and isinstance(parsed := parse_size(size, named), Dim):
                 found[size] = parsed
     except (TypeError, ValueError):
         return {}  # not by us, or changed since
     return found
+
+
+def _constraints(text: str | None, named: Mapping[str, Dim]) -> tuple[Constraint, ...]:
+    """The recorded constraints, read back.
+
+    Raises:
+        TypeError, ValueError, RecursionError: where they are damaged.
+    """
+    found: list[Constraint] = []
+    for condition, place in json.loads(text or "[]"):
+        match = _CONDITION.fullmatch(condition)
+        if match is None:
+            raise ValueError(f"{condition!r} is no condition")
+        lhs, rhs = (parse_size(side, named) for side in match.group(1, 3))
+        at = _PLACE.fullmatch(place)
+        location = Location(at[1], int(at[2]), at[3] or "") if at else None
+        found.append(Constraint(Condition(lhs, RELATIONS[match[2]], rhs), location))
+    return tuple(found)
 
 
 _sessions: OrderedDict[tuple[Any, ...], Session] = OrderedDict()

@@ -2,7 +2,7 @@
 
 Capture answers each comparison of sizes that Python makes, and records the answer as a
 `Constraint` of the graph. Whoever derives types of that graph again does so under `assuming`, which
-gives the same answers; whoever runs it checks the constraints first.
+gives the same answers; whoever runs it checks them first, with a `Binding`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,12 @@ from .dims import (
     bounds,
     decider,
     deciding_with,
+    solve,
     substitute,
     symbol,
+    symbols,
 )
+from .errors import ConstraintError
 from .location import Location
 
 _Key: TypeAlias = tuple[object, ...]
@@ -59,6 +62,71 @@ def assuming(constraints: Iterable[Constraint]) -> AbstractContextManager[None]:
         return outside(condition) if implied is None else implied
 
     return deciding_with(answer)
+
+
+class Binding:
+    """The values that symbols have in one call, found from the actual sizes of its inputs."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, int] = {}
+        self._sources: dict[str, tuple[str, str]] = {}  # the place, and what was found there
+
+    def bind(self, at: str, size: Dim, actual: int) -> None:
+        """Learn from the actual value of a symbolic size.
+
+        Args:
+            at: Where it stands, as the user would write it: `x.shape[0]`.
+            size: What it is in the program.
+            actual: What it is in this call.
+
+        Raises:
+            ConstraintError: for a value that the size, its symbols' limits or a size bound before
+                rule out.
+        """
+        found = solve(size, actual)
+        if found is None:
+            raise ConstraintError(f"{at} is {actual}, which {size} cannot be")
+        for known in symbols(size):
+            value = found[known.name]
+            if known.min is not None and value < known.min:
+                raise ConstraintError(f"{at} makes {known.name} = {value}, below {known.min}")
+            if known.max is not None and value > known.max:
+                raise ConstraintError(f"{at} makes {known.name} = {value}, above {known.max}")
+            is_all = str(size) == known.name
+            shown = f"{at} = {actual}" if is_all else f"{at} = {size} = {actual}"
+            self.bind_name(at, known.name, value, shown)
+
+    def bind_name(self, at: str, name: str, value: int, shown: str) -> None:
+        """The same for a symbol of which only the name is known."""
+        before = self._values.setdefault(name, value)
+        source, _ = self._sources.setdefault(name, (at, shown))
+        if before != value:
+            raise ConstraintError(f"{at} makes {name} = {value}, but {source} makes it {before}")
+
+    def check(self, constraints: Iterable[Constraint]) -> None:
+        """Raise a `ConstraintError` for the first constraint that does not hold.
+
+        Those over symbols that nothing has bound are passed over.
+        """
+        for constraint in constraints:
+            condition, location = constraint.condition, constraint.location
+            names = [s.name for s in (*symbols(condition.lhs), *symbols(condition.rhs))]
+            if not self._values.keys() >= set(names) or self._holds(condition):
+                continue
+            shown = dict.fromkeys(self._sources[name][1] for name in names)
+            decided = "this line" if location is not None else "the code"
+            raise ConstraintError(
+                f"{' and '.join(shown)} break{'s' if len(shown) == 1 else ''} {constraint}",
+                at=location,
+                why=f"the program was captured for sizes for which {decided} decides the other way",
+                instead="capture another program for such sizes",
+            )
+
+    def _holds(self, condition: Condition) -> bool:
+        try:
+            return condition.evaluate(self._values)
+        except ZeroDivisionError:
+            return False
 
 
 @dataclass(slots=True)

@@ -177,8 +177,15 @@ class Dim:
             square = square * square if exponent else square
         return result
 
+    def _refuse_use(self, message: str, instead: str) -> NoReturn:
+        """Refuse to give the size's value; the observer sees it first."""
+        error = ConstraintError(message, instead=instead)
+        if (observer := _observer.get()) is not None:
+            observer(self, error)
+        raise error
+
     def __truediv__(self, other: object) -> NoReturn:
-        _refuse_use(
+        self._refuse_use(
             f"the size `{self}` is symbolic, so there is no plain float of it",
             instead="n // 2 for a size, or x / n with a tensor x",
         )
@@ -186,7 +193,7 @@ class Dim:
     __rtruediv__ = __truediv__
 
     def __index__(self) -> int:
-        _refuse_use(
+        self._refuse_use(
             f"the size `{self}` is symbolic and has no single value here "
             "(range(), int(), float() and len() need one)",
             instead="vt.tensor(n) is a tensor of it, to compute with; or keep this size static",
@@ -225,7 +232,7 @@ class Dim:
     def __hash__(self) -> int:
         if _observer.get() is not None and called_by_user():
             # A lookup that finds nothing compares nothing: it would go unnoticed.
-            _refuse_use(
+            self._refuse_use(
                 f"the size `{self}` is symbolic and cannot be a dictionary key or in a set",
                 instead="look it up by something static, or keep this size static",
             )
@@ -420,21 +427,21 @@ decider: ContextVar[Callable[[Condition], bool]] = ContextVar("decider", default
 """Answers the comparisons that the bounds leave open; by default it raises `ConstraintError`."""
 
 
-_observer: ContextVar[Callable[[ConstraintError], object] | None] = ContextVar(
-    "observer", default=None
-)
+_Observer: TypeAlias = Callable[["Dim", ConstraintError], object]
+_observer: ContextVar[_Observer | None] = ContextVar("observer", default=None)
 
 
 @contextmanager
 def deciding_with(
     answer: Callable[[Condition], bool],
-    observer: Callable[[ConstraintError], object] | None = None,
+    observer: _Observer | None = None,
 ) -> Iterator[None]:
     """Lets `answer` decide open comparisons inside the `with` block.
 
     Args:
         answer: Returns what the comparison is to give, or raises.
-        observer: Sees every refusal to give a size's value, before the caller may swallow it.
+        observer: Sees every refusal to give a size's value, before the caller may swallow it: the
+            size and the error.
             While there is one, code outside of the library cannot hash symbolic sizes either.
             Without it, whoever watches outside of the block goes on watching.
     """
@@ -444,13 +451,6 @@ def deciding_with(
     finally:
         decider.reset(token)
         _observer.reset(observing)
-
-
-def _refuse_use(message: str, instead: str) -> NoReturn:
-    error = ConstraintError(message, instead=instead)
-    if (observer := _observer.get()) is not None:
-        observer(error)
-    raise error
 
 
 def _compare(size: Dim, relation: Relation, other: object) -> bool:

@@ -75,6 +75,10 @@ class CaptureError(VitrifyError):
         return error
 
 
+class CaptureWarning(UserWarning):
+    """Something was baked into a program that is captured with `strict=False`."""
+
+
 class ConstraintError(VitrifyError):
     """A size or an input that the captured program forbids, or cannot decide."""
 

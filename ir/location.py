@@ -34,7 +34,9 @@ class Location:
 
     def source(self) -> str:
         """The text of the line, stripped; empty where the file cannot be read."""
-        return linecache.getline(_paths.get(self.file, self.file), self.line).strip()
+        path = _paths.get(self.file, self.file)
+        linecache.checkcache(path)  # it may have been edited since it was read
+        return linecache.getline(path, self.line).strip()
 
 
 def user_location(module: str = "") -> Location | None:

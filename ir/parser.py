@@ -7,45 +7,27 @@ that shows the place.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from .builder import Builder
 from .constraints import Constraint, assuming
 from .dims import RELATIONS, Condition, Dim, Size, symbol, symbols
 from .dims_text import parse_size
-from .errors import FormatError
 from .graph import Graph, Value
 from .location import Location
 from .op import Op
 from .printer import LEAVES, WORDS
+from .scanner import Scanner, Token
 from .types import BY_SHORT, TensorType
 from .verify import is_sound_type
 
-T = TypeVar("T")
-
-_TOKEN = re.compile(
-    r"""\s*(?:
-    (?P<location> \#[^\n]*)
-  | (?P<value>    %[\w.]+)
-  | (?P<string>   "(?:[^"\\\n]|\\[^\n])*")
-  | (?P<float>    [0-9]+(?:\.[0-9]*(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+))
-  | (?P<integer>  [0-9]+)
-  | (?P<name>     [^\W\d]\w*(?:\.\w+)*)
-  | (?P<mark>     ->|[=!<>]=|//|\*\*|[-+*%(),:=<>\[\]{}])
-  | (?P<end>      \Z)
-  )""",
-    re.VERBOSE,
-)
 _STRING = r'"(?:[^"\\]|\\.)*"'
 _LOCATION = re.compile(
     rf'#\s*({_STRING}|[^\s":]+):(-?[0-9]{{1,9}})(?:\s+in\s+({_STRING}|[^\s"]+))?\s*'
 )
-_ESCAPE = re.compile(r"\\(?:u\{([0-9a-f]{1,6})\}|(.?))")
-_CLOSING = {"(": ")", "[": "]", "{": "}"}
 _AFTER_LITERAL = (",", ")", "]", "}", ":", "")
-_MAX_DEPTH, _MAX_NDIM, _SHOWN = 64, 64, 96
+_MAX_NDIM = 64
 
 
 def parse_graph(text: str, ops: Mapping[str, Op]) -> Graph:
@@ -67,123 +49,11 @@ def parse_graph(text: str, ops: Mapping[str, Op]) -> Graph:
         raise parser.error("too deeply nested") from error
 
 
-class _Token(NamedTuple):
-    kind: str
-    text: str
-    start: int
-    end: int
-
-
-class _Parser:
+class _Parser(Scanner):
     def __init__(self, text: str, ops: Mapping[str, Op]) -> None:
-        self.text, self.ops = text, ops
+        super().__init__(text)
+        self.ops = ops
         self.symbols: dict[str, Dim] = {}
-        self.tokens: list[_Token] = []
-        self.closing: dict[int, int] = {}  # opening bracket -> the one that closes it
-        self.listing: set[int] = set()  # opening brackets with a comma directly inside
-        self.at = 0
-        self._scan()
-
-    # --- tokens -----------------------------------------------------------------------------------
-
-    def _scan(self) -> None:
-        open_: list[int] = []
-        end = 0
-        while not self.tokens or self.tokens[-1].kind != "end":
-            match = _TOKEN.match(self.text, end)
-            if match is None or match.lastgroup is None:
-                start = len(self.text) - len(self.text[end:].lstrip())
-                bad = self.text[start]
-                problem = "unclosed string" if bad == '"' else f"unexpected character {bad!r}"
-                raise self.error(problem, _Token("bad", bad, start, start + 1))
-            kind, end = match.lastgroup, match.end()
-            token = _Token(kind, match[kind], match.start(kind), end)
-            here = len(self.tokens)
-            self.tokens.append(token)
-            if kind == "mark" and token.text in _CLOSING:
-                open_.append(here)
-                if len(open_) > _MAX_DEPTH:
-                    raise self.error("too deeply nested", token)
-            elif kind == "mark" and token.text in _CLOSING.values():
-                if not open_ or _CLOSING[self.tokens[open_[-1]].text] != token.text:
-                    raise self.error(f"{token.text!r} closes nothing", token)
-                self.closing[open_.pop()] = here
-            elif token.text == "," and open_:
-                self.listing.add(open_[-1])
-        if open_:
-            opening = self.tokens[open_[-1]]
-            raise self.error(f"{opening.text!r} is never closed", opening)
-
-    @property
-    def token(self) -> _Token:
-        return self.tokens[self.at]
-
-    def error(self, problem: str, token: _Token | None = None) -> FormatError:
-        """The error at a token, by default the current one."""
-        start = (token or self.token).start
-        line_start = self.text.rfind("\n", 0, start) + 1
-        line = self.text[line_start:].split("\n", 1)[0]
-        number, column = self.text.count("\n", 0, start) + 1, start - line_start
-        shift = max(column - _SHOWN // 2, 0) if len(line) > _SHOWN else 0
-        shown = "".join(c if c.isprintable() else " " for c in line[shift : shift + _SHOWN])
-        return FormatError(
-            f"line {number}, column {column + 1}: {problem}\n"
-            f"    {shown}\n    {' ' * (column - shift)}^"
-        )
-
-    @contextmanager
-    def blaming(self, token: _Token, problem: str) -> Iterator[None]:
-        """Whatever goes wrong inside is an error at `token`."""
-        try:
-            yield
-        except FormatError:
-            raise
-        except Exception as error:
-            reason = (str(error).splitlines() or [""])[0] or type(error).__name__
-            raise self.error(f"{problem}: {reason[:300]}", token) from error
-
-    def advance(self) -> _Token:
-        token = self.token
-        self.at = min(self.at + 1, len(self.tokens) - 1)
-        return token
-
-    def accept(self, text: str) -> bool:
-        """Move over a mark or word if it stands here."""
-        found = self.token.text == text and self.token.kind in ("mark", "name")
-        if found:
-            self.advance()
-        return found
-
-    def expect(self, text: str) -> None:
-        if not self.accept(text):
-            raise self.error(f"expected {text!r}, found {self._found()}")
-
-    def take(self, kind: str) -> _Token:
-        """Move over a token of the given kind and return it."""
-        if self.token.kind != kind:
-            article = "an" if kind == "integer" else "a"
-            raise self.error(f"expected {article} {kind}, found {self._found()}")
-        return self.advance()
-
-    def _found(self) -> str:
-        return repr(self.token.text[:40]) if self.token.text else "the end"
-
-    def list_of(self, item: Callable[[], T], close: str = "") -> list[T]:
-        """Items with commas between them, up to `close`, or at least one where there is none."""
-        items: list[T] = []
-        if close and self.accept(close):
-            return items
-        items.append(item())
-        while self.accept(","):
-            items.append(item())
-        if close:
-            self.expect(close)
-        return items
-
-    def skip_group(self) -> None:
-        if self.token.text != "(":
-            self.expect("(")
-        self.at = self.closing[self.at] + 1
 
     # --- graphs -----------------------------------------------------------------------------------
 
@@ -241,7 +111,7 @@ class _Parser:
             keyword = self.advance()
             lhs, relation = self.side(), RELATIONS.get(self.token.text)
             if relation is None:
-                raise self.error(f"expected a relation, found {self._found()}")
+                raise self.error(f"expected a relation, found {self.found()}")
             self.advance()
             rhs = self.side()
             with self.blaming(keyword, "not a requirement"):
@@ -277,7 +147,7 @@ class _Parser:
                 low, high = known.get(">="), known.get("<=")
                 self.symbols[name.text] = symbol(name.text, low, high)
 
-    def limit(self) -> tuple[_Token, _Token, int]:
+    def limit(self) -> tuple[Token, Token, int]:
         name, comparison = self.take("name"), self.take("mark")
         if comparison.text not in (">=", "<="):
             raise self.error("expected '>=' or '<='", comparison)
@@ -288,7 +158,7 @@ class _Parser:
         self.expect(":")
         return self.define(token, Value(self.type(), _hint(token)), scope)
 
-    def define(self, token: _Token, value: Value, scope: dict[str, Value]) -> Value:
+    def define(self, token: Token, value: Value, scope: dict[str, Value]) -> Value:
         if token.text in scope:
             raise self.error(f"{token.text} is defined twice", token)
         scope[token.text] = value
@@ -306,7 +176,7 @@ class _Parser:
     # --- nodes ------------------------------------------------------------------------------------
 
     def node(self, builder: Builder, scope: dict[str, Value]) -> None:
-        results: list[_Token] = []
+        results: list[Token] = []
         if self.token.kind == "value":
             results = self.list_of(lambda: self.take("value"))
             self.expect("=")
@@ -382,7 +252,7 @@ class _Parser:
             end = self.advance().end
         return self.size_between(first, end)
 
-    def size_between(self, first: _Token, end: int) -> Size:
+    def size_between(self, first: Token, end: int) -> Size:
         text = self.text[first.start : end]
         for name in re.findall(r"[^\W\d]\w*", text):
             if name not in self.symbols:
@@ -435,24 +305,8 @@ class _Parser:
         with self.blaming(first, "not a number"):  # Python refuses those of thousands of digits
             return -int(token.text) if negative else int(token.text)
 
-    def string(self) -> str:
-        token = self.take("string")
-        return self.unquoted(token.text, token)
 
-    def unquoted(self, text: str, token: _Token) -> str:
-        """The text that a string, or a bare word, stands for."""
-
-        def character(match: re.Match[str]) -> str:
-            if match[1] and int(match[1], 16) <= 0x10FFFF:
-                return chr(int(match[1], 16))
-            if match[2] not in ("\\", '"', "n"):
-                raise self.error(f"there is no escape {match[0]!r}", token)
-            return "\n" if match[2] == "n" else match[2]
-
-        return _ESCAPE.sub(character, text[1:-1]) if text.startswith('"') else text
-
-
-def _hint(token: _Token) -> str:
+def _hint(token: Token) -> str:
     name = token.text[1:]
     return "" if re.fullmatch("[0-9]+", name) else name
 

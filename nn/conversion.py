@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from ..ir import types
-from ..ir.errors import ArgumentError, DTypeError
+from ..ir.errors import DTypeError
 from ..ir.op import current
 from ..ir.types import DType
-from ..tensor import Device, Tensor, device, no_grad
+from ..tensor import Tensor, device, no_grad
+from ..tensor.device import destination
 
 C = TypeVar("C", bound="Conversions")
 
@@ -33,15 +34,7 @@ class Conversions:
             DTypeError: for a dtype that is not floating point.
             ArgumentError: for an argument of another kind.
         """
-        for arg in args:
-            if isinstance(arg, DType):
-                dtype = arg
-            elif isinstance(arg, Tensor):
-                dtype, device = arg.dtype, arg.device
-            elif isinstance(arg, str | Device):
-                device = arg
-            else:
-                raise ArgumentError(f"to() takes a dtype, a device or a tensor, not {arg!r}")
+        dtype, device = destination(args, dtype, device)
         if dtype is not None and not dtype.is_floating_point:
             raise DTypeError(f"a module can only become floating point, not {dtype.name}")
         _convert(self._tensors(), dtype, device)

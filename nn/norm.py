@@ -14,7 +14,25 @@ from .module import Module
 from .parameter import Parameter
 
 
-class _BatchNorm(Module):
+class _Norm(Module):
+    """A module whose result may be scaled by a weight and shifted by a bias."""
+
+    def _register_affine(
+        self, shape: int | Sequence[int], weight: bool, bias: bool, new: dict[str, Any]
+    ) -> None:
+        """Add a weight of ones and a bias of zeros, or keep their names free."""
+        self.register_parameter("weight", Parameter(ones(shape, **new)) if weight else None)
+        self.register_parameter("bias", Parameter(zeros(shape, **new)) if bias else None)
+
+    def reset_parameters(self) -> None:
+        """Start anew."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+
+class _BatchNorm(_Norm):
     """Batch normalisation over every dim but the second."""
 
     dims: tuple[int, ...]  # how many dims the input may have
@@ -38,7 +56,7 @@ class _BatchNorm(Module):
         self.affine = affine
         self.track_running_stats = track_running_stats
         new: dict[str, Any] = {"dtype": dtype or float32, "device": device}
-        _register(self, num_features, affine, affine and bias, new)
+        self._register_affine(num_features, affine, affine and bias, new)
         track = track_running_stats
         self.register_buffer("running_mean", zeros(num_features, **new) if track else None)
         self.register_buffer("running_var", ones(num_features, **new) if track else None)
@@ -55,7 +73,7 @@ class _BatchNorm(Module):
     def reset_parameters(self) -> None:
         """Start anew."""
         self.reset_running_stats()
-        _reset(self)
+        super().reset_parameters()
 
     def forward(self, input: Tensor) -> Tensor:
         if input.ndim not in self.dims:
@@ -119,7 +137,7 @@ class BatchNorm3d(_BatchNorm):
     dims = (5,)
 
 
-class LayerNorm(Module):
+class LayerNorm(_Norm):
     """Normalises the last dims to mean 0 and variance 1.
 
     Args:
@@ -146,11 +164,7 @@ class LayerNorm(Module):
         self.elementwise_affine = elementwise_affine
         new: dict[str, Any] = {"dtype": dtype or float32, "device": device}
         affine = elementwise_affine
-        _register(self, self.normalized_shape, affine, affine and bias, new)
-
-    def reset_parameters(self) -> None:
-        """Start anew."""
-        _reset(self)
+        self._register_affine(self.normalized_shape, affine, affine and bias, new)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
@@ -190,7 +204,8 @@ class RMSNorm(Module):
 
     def reset_parameters(self) -> None:
         """Start anew."""
-        _reset(self)
+        if self.weight is not None:
+            init.ones_(self.weight)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
@@ -201,7 +216,7 @@ class RMSNorm(Module):
         )
 
 
-class GroupNorm(Module):
+class GroupNorm(_Norm):
     """Normalises groups of channels of each sample to mean 0 and variance 1.
 
     Args:
@@ -233,11 +248,7 @@ class GroupNorm(Module):
         self.eps = eps
         self.affine = affine
         new: dict[str, Any] = {"dtype": dtype or float32, "device": device}
-        _register(self, num_channels, affine, affine and bias, new)
-
-    def reset_parameters(self) -> None:
-        """Start anew."""
-        _reset(self)
+        self._register_affine(num_channels, affine, affine and bias, new)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
@@ -251,18 +262,3 @@ class GroupNorm(Module):
 
 def _shape(sizes: int | Sequence[int]) -> tuple[int, ...]:
     return (sizes,) if isinstance(sizes, int) else tuple(sizes)
-
-
-def _register(
-    module: Module, shape: int | Sequence[int], weight: bool, bias: bool, new: dict[str, Any]
-) -> None:
-    """Add a weight of ones and a bias of zeros, or keep their names free."""
-    module.register_parameter("weight", Parameter(ones(shape, **new)) if weight else None)
-    module.register_parameter("bias", Parameter(zeros(shape, **new)) if bias else None)
-
-
-def _reset(module: Any) -> None:
-    if module.weight is not None:
-        init.ones_(module.weight)
-    if getattr(module, "bias", None) is not None:
-        init.zeros_(module.bias)

@@ -41,7 +41,7 @@ from .composite.activation import (
     softmax,
     softplus,
 )
-from .composite.arithmetic import clamp, div, frac, lerp, rsub, tan
+from .composite.arithmetic import clamp, clip, div, frac, lerp, rsub, tan
 from .composite.attention import scaled_dot_product_attention
 from .composite.classification import cross_entropy, nll_loss
 from .composite.loss import (
@@ -130,7 +130,7 @@ from .index import (
     scatter_add,
     take_along_dim,
 )
-from .join import cat, chunk, split, split_with_sizes, stack
+from .join import cat, chunk, concat, split, split_with_sizes, stack
 from .leaf import constant, parameter
 from .linalg import addmm, bmm, dot, linear, matmul, mm, outer
 from .pad import constant_pad, pad
@@ -180,6 +180,7 @@ from .shape import (
     reshape,
     squeeze,
     sum_to,
+    t,
     transpose,
     unflatten,
     unsqueeze,
@@ -188,5 +189,24 @@ from .slice import narrow, select, slice_, slice_scatter, unbind
 from .subscript import getitem, masked_select, setitem
 from .tiling import repeat, repeat_interleave, roll, tile
 
-# The functions and ops above; neither the files of this folder nor the registry.
-__all__ = [name for name, value in globals().items() if callable(value)]
+# What `from .ops import *` leaves out beside the files and the registry: forms that graphs hold,
+# which users write as a subscript, a method or one of PyTorch's functions.
+_INNER = {
+    "avg_pool",
+    "cast",
+    "constant",
+    "constant_pad",
+    "conv",
+    "conv_transpose",
+    "conv_weight_grad",
+    "getitem",
+    "index",
+    "index_put",
+    "max_pool",
+    "max_pool_indices",
+    "parameter",
+    "setitem",
+    "slice_",
+    "sum_to",
+}
+__all__ = [name for name, value in globals().items() if callable(value) and name not in _INNER]

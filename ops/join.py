@@ -135,6 +135,9 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Any:
     return tuple(kept), {"dim": canonical_dim(dim, kept[0].ndim)}
 
 
+concat = cat  # PyTorch has both names
+
+
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """The tensors joined along a new dim."""
     if not tensors:

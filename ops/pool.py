@@ -106,23 +106,12 @@ def max_pool(
     return (input,), _arguments(input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
-@primitive(
+max_pool_indices = primitive(
+    name="max_pool_indices",
     infer=lambda x, **attrs: TensorType(int64, _infer_max_pool(x, **attrs).shape),
     eager=eager_max_pool_indices,
-)
-def max_pool_indices(
-    input: Tensor,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil_mode: bool = False,
-) -> Any:
-    """Where `max_pool` finds its elements, the first of equals.
-
-    The indices are into the spatial dims flattened to one; the arguments are those of `max_pool`.
-    """
-    return (input,), _arguments(input, kernel_size, stride, padding, dilation, ceil_mode)
+    doc="Where `max_pool` finds its elements: indices into the flattened spatial dims.",
+)(max_pool.canonical)
 
 
 # ---------------------------------------------------------------- mean

@@ -22,9 +22,10 @@ def canonical_dim(dim: int, ndim: int) -> int:
     span = max(ndim, 1)
     if not hasattr(dim, "__index__"):
         raise ArgumentError(f"dim must be an int, got {dim!r}")
+    dim = as_int(dim)
     if not -span <= dim < span:
         raise OutOfRangeError(f"dim {dim} is out of range for a tensor of {ndim} dims")
-    return as_int(dim) % span
+    return dim % span
 
 
 def canonical_dims(dim: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:

@@ -155,6 +155,12 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     return permute(input, order)
 
 
+def t(input: Tensor) -> Tensor:
+    """A matrix with its two dims swapped; what has fewer dims as it is."""
+    require(input.ndim <= 2, f"t needs at most two dims, got {shown(input.shape)}")
+    return permute(input, tuple(reversed(range(input.ndim))))
+
+
 def movedim(input: Tensor, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
     """The dims `source` moved to the places `destination`, the others kept in order."""
     sources = [canonical_dim(d, input.ndim) for d in canonical_ints((source,), "source")]

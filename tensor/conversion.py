@@ -49,7 +49,7 @@ class Conversions:
 
     def tolist(self) -> Any:
         """The elements as nested Python lists; of a 0-d tensor, the number."""
-        data = self._values(".tolist()")
+        data = self._values(".tolist()", "keep it a tensor; x.unbind() are its parts, as tensors")
         known = data.dtype.kind in "biuf"
         return data.tolist() if known else data.astype(np.float32).tolist()
 
@@ -115,7 +115,7 @@ class Conversions:
         return complex(self._single("complex(tensor)"))
 
     def __index__(self) -> builtins.int:
-        data = self._values("a tensor as a Python index", "vt.index_select, or x[tensor]")
+        data = self._values("a tensor as a Python index", "x[tensor] picks an element; as a dim or a size, pass an int")
         if data.dtype.kind not in "iu" or data.size != 1:
             raise DTypeError("only a single integer can be an index")
         return builtins.int(data.item())

@@ -14,6 +14,8 @@ import numpy as np
 
 from ..ir.errors import ArgumentError, BackendError
 from ..ir.op import Op
+from ..ir.types import DType
+from ..ops.registry import is_tensor
 
 _cupy: Any = None  # set once the first cuda tensor is made
 
@@ -56,6 +58,26 @@ def device(spec: str | Device, index: int | None = None) -> Device:
     if name == "cpu":
         return CPU
     return Device("cuda", int(number) if number else index or 0)
+
+
+def destination(
+    args: tuple[Any, ...], dtype: DType | None, device: Any
+) -> tuple[DType | None, Any]:
+    """The dtype and the device that the arguments of a `to` name; None where they name none.
+
+    Raises:
+        ArgumentError: for an argument that is neither, nor a tensor to be like.
+    """
+    for arg in args:
+        if isinstance(arg, DType):
+            dtype = arg
+        elif is_tensor(arg):
+            dtype, device = arg.dtype, arg.device
+        elif isinstance(arg, str | Device):
+            device = arg
+        else:
+            raise ArgumentError(f"to() takes a dtype, a device or a tensor, not {arg!r}")
+    return dtype, device
 
 
 def cupy() -> Any:

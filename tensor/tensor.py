@@ -22,7 +22,7 @@ from ..ops.arrays import dtype_of
 from ..ops.registry import is_tensor
 from .autograd import backward
 from .conversion import Conversions
-from .device import CPU, Device, creating_on, device, device_of, transfer
+from .device import CPU, Device, creating_on, destination, device, device_of, transfer
 from .display import show
 from .tape import Edge, GradFn, keep_saved, refresh
 
@@ -308,15 +308,7 @@ class Tensor(Conversions):
 
     def to(self, *args: Any, dtype: DType | None = None, device: Any = None) -> Tensor:
         """This tensor in another dtype, on another device, or like another tensor."""
-        for arg in args:
-            if isinstance(arg, DType):
-                dtype = arg
-            elif isinstance(arg, Tensor):
-                dtype, device = arg.dtype, arg.device
-            elif isinstance(arg, str | Device):
-                device = arg
-            else:
-                raise ArgumentError(f"to() takes a dtype, a device or a tensor, not {arg!r}")
+        dtype, device = destination(args, dtype, device)
         out = self if device is None else self._moved(device)
         return out if dtype is None or dtype is out.dtype else ops.cast(out, dtype)
 
@@ -513,6 +505,7 @@ class Tensor(Conversions):
     std = ops.std
     sub = ops.sub
     sum = ops.sum
+    t = ops.t
     take_along_dim = ops.take_along_dim
     tan = ops.tan
     tanh = ops.tanh
@@ -567,10 +560,6 @@ class Tensor(Conversions):
 
     def view_as(self, other: Tensor) -> Tensor:
         return self.view(other.shape)
-
-    def t(self) -> Tensor:
-        """A matrix with its two dims swapped."""
-        return ops.transpose(self, 0, 1) if self.ndim == 2 else self
 
     @property
     def T(self) -> Tensor:

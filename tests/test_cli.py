@@ -110,7 +110,7 @@ def test_export_writes_a_file_and_compares_it_at_two_sizes():
     assert "6 comparisons, all passed" in text
     assert "f32[5, 4]" in text
     x = np.ones((7, 3), np.float32)
-    assert vt.run("net.onnx", x)["scores"].shape == (7, 4)  # type: ignore[index]
+    assert vt.run("net.onnx", x)["scores"].shape == (7, 4)
     assert ok("export", "model.py:Net", "-o", "b.onnx", "--no-check") == "wrote b.onnx\n"
     assert Path("b.onnx").read_bytes() == Path("net.onnx").read_bytes()  # weights are of the seed
 

@@ -7,6 +7,7 @@ the program as the value it happened to have.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from itertools import zip_longest
 
@@ -31,7 +32,8 @@ def disagreements(
     (graph, state), (other, other_state) = first, second
     here, there = Printout(graph), Printout(other)
     found: list[CaptureError] = []
-    for k, lines in enumerate(zip_longest(here.lines, there.lines, fillvalue="nothing")):
+    texts = ([_unaligned(line) for line in printout.lines] for printout in (here, there))
+    for k, lines in enumerate(zip_longest(*texts, fillvalue="nothing")):
         if lines[0] == lines[1]:
             continue
         found.append(_disagreement(_location(here, k) or _location(there, k), *map(_shown, lines)))
@@ -64,6 +66,11 @@ def _location(printout: Printout, line: int) -> Location | None:
         if not isinstance(place, Graph) and at >= line and place.location is not None
     ]
     return min(later, key=lambda pair: pair[0])[1] if later else None
+
+
+def _unaligned(line: str) -> str:
+    """The line without the spaces that put its location under that of the others."""
+    return re.sub(r" +# ", "  # ", line)
 
 
 def _shown(line: str) -> str:

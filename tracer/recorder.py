@@ -15,7 +15,7 @@ import numpy as np
 
 from ..ir.builder import BodyRecorder, Builder
 from ..ir.constraints import Constraint, Facts
-from ..ir.dims import Condition, Dim, Relation, same_shape, solve
+from ..ir.dims import Condition, Dim, Relation, Size, same, same_shape, solve, symbol, symbols
 from ..ir.errors import CaptureError, ConstraintError, DTypeError, VitrifyError
 from ..ir.graph import Value
 from ..ir.location import Location, user_location
@@ -23,6 +23,7 @@ from ..ir.op import Attrs, Op
 from ..ops import REGISTRY
 from ..ops.arrays import numpy_dtype
 from ..tensor import Tensor
+from .arguments import Example
 
 _INLINE_ELEMENTS = 16  # constants of up to this many elements are written into the graph
 _NOT: dict[Relation, Relation] = {
@@ -31,41 +32,56 @@ _NOT: dict[Relation, Relation] = {
 _MOST_NOTES = 50  # problems after which a run does not go on
 
 
+class Settled(BaseException):
+    """The code needs automatic symbols to be of these sizes: the capture starts again with them.
+
+    No `Exception`, so that the user's code does not catch it.
+    """
+
+    def __init__(self, sizes: Mapping[str, Size]) -> None:
+        super().__init__(sizes)
+        self.sizes = sizes
+
+
 class Recorder(BodyRecorder):
     """Records the user's code into a builder.
 
     Args:
         builder: Where nodes go.
-        inputs: The graph's inputs.
-        sizes: The size of each symbol in the example arguments.
+        example: What the function is captured with.
         names: The names of known tensors (parameters and buffers), by `id`.
         modules: The paths of known modules, by `id`.
+        strict: Whether it is refused to bake in what is known but no input.
 
     Attributes:
         state: The concrete tensors that the graph refers to by name.
         constraints: What the code decided about symbolic sizes, as the examples' sizes have it.
         problems: Why the program cannot be captured faithfully. The run goes on after some, to find
             others; what is recorded after the first may be wrong, also where user code catches it.
+        warnings: What was baked in all the same, where `strict` is off.
         repeatable: Whether another run may be expected to record the same.
     """
 
     def __init__(
         self,
         builder: Builder,
-        inputs: Sequence[Value],
-        sizes: Mapping[str, int],
+        example: Example,
         names: Mapping[int, str],
         modules: Mapping[int, str],
+        *,
+        strict: bool,
     ) -> None:
         super().__init__(builder)
         self.state: dict[str, Tensor] = {}
         self.constraints: list[Constraint] = []
-        self._sizes = sizes
+        self.warnings: list[VitrifyError] = []
+        self._example = example
+        self._strict = strict
         self.problems: list[VitrifyError] = []
         self.repeatable = True
         self._notes = 0
-        self._inputs = set(inputs)
-        self._values = set(inputs)
+        self._inputs = set(example.values)
+        self._values = set(example.values)
         self._names = names
         self._modules = modules
         self._path: list[str] = [""]
@@ -256,20 +272,20 @@ class Recorder(BodyRecorder):
 
         A line gets ones the first time and zeros from then on, so that most loops end.
         """
-        new = self._note(
-            f"{what} needs the values of a tensor ({tensor.type})",
-            why="values exist only when the program runs; baking one in would be silently wrong",
-            instead=instead,
-        )
+        message = f"{what} needs the values of a tensor ({tensor.type})"
         if not isinstance(tensor._data, Value):
+            why = "they would be baked in: a later change of the tensor would change nothing"
+            self._note(message, why=why, instead=instead, baked=True)
             return tensor._data
+        why = "values exist only when the program runs; baking one in would be silently wrong"
+        new = self._note(message, why=why, instead=instead)
         sizes = tuple(1 if isinstance(size, Dim) else size for size in tensor.shape)
         return np.broadcast_to(np.full((), new, numpy_dtype(tensor.dtype)), sizes)
 
     def refuse(self, what: str, tensor: Tensor | None, instead: str) -> None:
         if tensor is None:
             why = "every call of the program would get the same result"
-            self._note(f"{what} cannot be captured", why=why, instead=instead)
+            self._note(f"{what} cannot be captured", why=why, instead=instead, baked=True)
             self.repeatable = False
             return
         self._refuse(
@@ -278,11 +294,22 @@ class Recorder(BodyRecorder):
             instead=instead,
         )
 
-    def _note(self, message: str, *, why: str, instead: str) -> bool:
-        """Keep a problem and go on, but not for ever. Whether it was not known yet."""
+    def _note(self, message: str, *, why: str, instead: str, baked: bool = False) -> bool:
+        """Keep a problem and go on, but not for ever. Whether it was not known yet.
+
+        Args:
+            message: What was met.
+            why: Why it cannot be captured.
+            instead: What to write instead.
+            baked: Whether there is a value that could be baked in.
+        """
+        error = self._located(CaptureError(message, why=why, instead=instead))
+        if baked and not self._strict:
+            self.warnings.append(error)
+            return True
         before = len(self.problems)
         self._notes += 1
-        error = self.refused(CaptureError(message, why=why, instead=instead))
+        self.refused(error)
         if self._notes >= _MOST_NOTES:
             raise error
         return len(self.problems) > before
@@ -295,12 +322,14 @@ class Recorder(BodyRecorder):
         known = Facts(c.condition for c in self.constraints).decide(condition)
         if known is not None:
             return known
-        holds = condition.evaluate(self._sizes)
+        holds = condition.evaluate(self._example.sizes)
         fact = (
             condition
             if holds
             else Condition(condition.lhs, _NOT[condition.relation], condition.rhs)
         )
+        if fact.relation == "==" and (sizes := self._settling(fact)):
+            raise Settled(sizes)
         if fact.relation == "==" and (only := solve(fact.lhs - fact.rhs, 0)):
             self._refuse(
                 f"this line needs {fact}, but {', '.join(only)} is dynamic",
@@ -309,6 +338,28 @@ class Recorder(BodyRecorder):
             )
         self.constraints.append(Constraint(fact, user_location(self._path[-1])))
         return holds
+
+    def value_refused(self, size: Size, error: VitrifyError) -> None:
+        """Told where Python needs the number that a symbolic size stands for."""
+        names = [known.name for known in symbols(size)]
+        if names and all(name in self._example.automatic for name in names):
+            raise Settled({name: self._example.sizes[name] for name in names})
+        self.refused(error)
+
+    def _settling(self, fact: Condition) -> dict[str, Size]:
+        """What an automatic symbol has to be, if the fact leaves it only one size."""
+        automatic = self._example.automatic
+        if only := solve(fact.lhs - fact.rhs, 0):
+            return {name: size for name, size in only.items() if name in automatic}
+        sides = [symbols(side) for side in (fact.lhs, fact.rhs)]
+        for (one, other), (this, that) in (
+            (sides, (fact.lhs, fact.rhs)),
+            (sides[::-1], (fact.rhs, fact.lhs)),
+        ):
+            alone = len(one) == 1 and same(this, symbol(one[0].name, one[0].min, one[0].max))
+            if alone and one[0].name in automatic and one[0] not in other:
+                return {one[0].name: that}
+        return {}
 
     @contextmanager
     def scope(self, module: Any) -> Iterator[None]:

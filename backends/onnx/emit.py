@@ -45,6 +45,7 @@ from .registry import OPSETS, RULES, Declined, Simple
 from .sizes import Sizes
 from .writer import DataFile, Ref, Writer, proto_type
 
+# Importing them fills the table of rules.
 FAMILIES = (rules_elementwise, rules_reduce, rules_shape, rules_index, rules_conv, rules_nn)
 
 # Node metadata came with this version of the file format.

@@ -51,7 +51,7 @@ def _conv_by_matmul(b: Writer, node: Node, x: Ref, weight: Ref, bias: Ref | None
     if (pads := _pads(((0, 0), (0, 0), *attrs["padding"]))) is not None:
         x = b.op("Pad", x, b.ints(pads), b.like(0.0, x))
     parts = []
-    for place in cartesian(*map(range, kernel)):  # type: ignore[arg-type]
+    for place in cartesian(*map(range, kernel)):
         first = [k * d for k, d in zip(place, attrs["dilation"], strict=True)]
         spans = zip(first, attrs["stride"], counts, strict=True)
         last = b.sizes.vector([start + (n - 1) * step + 1 for start, step, n in spans])

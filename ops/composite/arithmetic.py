@@ -78,7 +78,7 @@ def _vjp_clamp(g: Tensor, _y: Tensor, x: Tensor, low: Tensor | None, high: Tenso
     below = None if low is None else x < low
     above = None if high is None else x > high
     if crossed is not None:
-        below, above = below & ~crossed, above | crossed  # type: ignore[operator]
+        below, above = below & ~crossed, above | crossed
     return (
         inside,
         None if below is None else where(below, g, 0.0),
@@ -108,3 +108,6 @@ def clamp(input: Tensor, min: Tensor | None, max: Tensor | None) -> Tensor:
     if min is not None:
         input = maximum(input, min)
     return input if max is None else minimum(input, max)
+
+
+clip = clamp  # PyTorch has both names

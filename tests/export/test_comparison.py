@@ -172,7 +172,7 @@ def test_nothing_to_compare_is_an_error_not_a_pass(x, tmp_path):
     with pytest.raises(vt.errors.ArgumentError, match=r"\.onnx or \.vt"):
         vt.compare(scaled, "model.pt", inputs=(x,))
     with pytest.raises(vt.errors.ArgumentError, match="cannot run a int"):
-        vt.compare(scaled, 3, inputs=(x,))  # type: ignore[arg-type]
+        vt.compare(scaled, 3, inputs=(x,))
     with pytest.raises(vt.errors.FormatError, match="no file"):
         vt.compare(scaled, tmp_path / "missing.onnx", inputs=(x,))
 

@@ -1,5 +1,6 @@
 """Programs: calls are checked at the door, and the archive needs nothing but itself."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -13,6 +14,9 @@ from hypothesis import strategies as st
 import vitrify as vt
 from vitrify import nn
 from vitrify.errors import ArgumentError, ConstraintError, DTypeError, ExportError, FormatError
+from vitrify.ir.constraints import Constraint
+from vitrify.ir.dims import Condition
+from vitrify.ir.location import Location
 
 
 class Net(nn.Module):
@@ -82,6 +86,43 @@ def test_two_inputs_must_agree_on_a_shared_size():
     )
     with pytest.raises(ConstraintError, match=r"y.shape\[0\] makes n = 4, but x.shape\[0\] makes"):
         program(vt.zeros(3), vt.zeros(4))
+
+
+@pytest.fixture(scope="module")
+def constrained():
+    batch, seq = vt.dim("batch", max=64), vt.dim("seq")
+    program = vt.trace(
+        lambda x, y: (x * 2).sum() + y.sum(),
+        vt.ones(3, 4),
+        vt.ones(9),
+        dynamic={"x": {0: batch, 1: seq}, "y": {0: 2 * batch + 3}},
+    )
+    graph = program.graph.replace(
+        constraints=(
+            Constraint(Condition(batch, "!=", 1), Location("model.py", 12, "conv")),
+            Constraint(Condition(seq, ">", batch)),
+        )
+    )
+    return vt.Program(dataclasses.replace(program.captured, graph=graph))
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_recorded_constraints_are_shown_and_checked(constrained, saved, tmp_path):
+    program = vt.load(constrained.save(tmp_path / "f.vt")) if saved else constrained
+    assert program.graph.constraints == constrained.graph.constraints
+    assert program.constraints[-2:] == ("batch != 1  (model.py:12 in conv)", "batch < seq")
+    assert set(program.constraints[:-2]) == {"batch >= 1", "seq >= 1", "batch <= 64"}
+    assert program(vt.ones(2, 3), vt.ones(7)).item() == 19
+    message = r"x.shape\[0\] = 1 breaks batch != 1"
+    with pytest.raises(ConstraintError, match=message) as caught:
+        program(vt.ones(1, 3), vt.ones(5))
+    assert caught.value.at == Location("model.py", 12, "conv")
+    assert str(caught.value).startswith("model.py:12 in conv: x.shape[0] = 1 breaks batch != 1")
+    assert "this line decides the other way" in caught.value.why
+    assert caught.value.instead == "capture another program for such sizes"
+    message = r"^x.shape\[0\] = 4 and x.shape\[1\] = 3 break batch < seq\n"
+    with pytest.raises(ConstraintError, match=message):
+        program(vt.ones(4, 3), vt.ones(11))
 
 
 def test_an_archive_computes_the_same(program, archive):
@@ -204,3 +245,14 @@ def test_random_damage_gives_a_format_error_or_a_program(archive, tmp_path, data
     with pytest.raises(FormatError):
         vt.load(path)
         raise FormatError("undamaged")
+
+
+def test_the_keys_of_a_dict_may_come_in_another_order_and_be_odd(tmp_path):
+    def function(d):
+        return d["a"] - d["b c\n"] * 2
+
+    a, b = vt.ones(2), vt.arange(2).float()
+    program = vt.trace(function, {"b c\n": b, "a": a})
+    for each in (program, vt.load(program.save(tmp_path / "p.vt"))):
+        assert each({"a": a, "b c\n": b}).tolist() == [1.0, -1.0]
+        assert each({"b c\n": b, "a": a}).tolist() == [1.0, -1.0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,9 @@ import pytest
 import vitrify as vt
 from vitrify.errors import ArgumentError, ConstraintError, DTypeError, FormatError, VitrifyError
 from vitrify.export.session import Session
+from vitrify.ir.constraints import Constraint
+from vitrify.ir.dims import Condition
+from vitrify.ir.location import Location
 
 
 def attend(x: vt.Tensor, scale: float, cache: list[dict[str, vt.Tensor]]) -> Any:
@@ -157,3 +162,67 @@ def test_a_changed_file_is_loaded_again(tmp_path: Path) -> None:
     for factor in (2.0, 300.0):
         vt.export.onnx(vt.trace(lambda x, k=factor: x * k, vt.ones(3)), path)
         assert vt.run(path, vt.ones(3)).tolist() == [factor] * 3
+
+
+def test_tensors_of_nested_arguments_by_position_or_as_a_tree(tmp_path):
+    a, b = vt.ones(2), vt.arange(2).float()
+    program = vt.trace(lambda d: d["a"] - d["b"] * 2, {"a": a, "b": b})
+    path = vt.export.onnx(program, tmp_path / "m.onnx")
+    for result in (vt.run(path, a, b), vt.run(path, {"b": b, "a": a})):
+        assert result.tolist() == [1.0, -1.0]
+
+
+def test_a_program_without_tensors_in_its_result_is_no_model(tmp_path):
+    with pytest.raises(vt.errors.ExportError, match="returns no tensor"):
+        vt.export.onnx(vt.trace(lambda x: None, vt.ones(1)), tmp_path / "m.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def constrained(tmp_path: Path) -> Path:
+    batch, seq = vt.dim("batch"), vt.dim("seq")
+    program = vt.trace(
+        lambda x, y: (x * 2).sum() + y, vt.ones(3, 4), vt.ones(5), dynamic={"x": {0: batch, 1: seq}}
+    )
+    recorded = (
+        Constraint(Condition(batch, "!=", 1), Location("my model.py", 12, "layers.conv")),
+        Constraint(Condition(batch * 2, "<", seq + 3), None),
+    )
+    program.captured = dataclasses.replace(
+        program.captured, graph=program.graph.replace(constraints=recorded)
+    )
+    return vt.export.onnx(program, tmp_path / "constrained.onnx")
+
+
+def test_constraints_are_in_the_metadata_and_checked_at_the_door(tmp_path: Path) -> None:
+    path, y = constrained(tmp_path), vt.zeros(5)
+    metadata = {p.key: p.value for p in onnx.load(path).metadata_props}
+    assert json.loads(metadata["vitrify.constraints"]) == [
+        ["batch != 1", "my model.py:12 in layers.conv"],
+        ["2*batch < seq + 3", ""],
+    ]
+    result = vt.run(path, vt.ones(2, 4), y)
+    assert isinstance(result, vt.Tensor)
+    assert result.tolist() == [16.0] * 5
+    with pytest.raises(ConstraintError, match=r"x.shape\[0\] = 1 breaks batch != 1") as caught:
+        vt.run(path, vt.ones(1, 4), y)
+    assert caught.value.at == Location("my model.py", 12, "layers.conv")
+    assert caught.value.instead == "capture another program for such sizes"
+    message = r"^x.shape\[0\] = 4 and x.shape\[1\] = 5 break 2\*batch < seq \+ 3\n  why: "
+    with pytest.raises(ConstraintError, match=message) as caught:
+        vt.run(path, vt.ones(4, 5), y)
+    assert caught.value.at is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{", "7", "[1]", '[["batch != 1"]]', '[["batch", ""]]', '[["q != 1", ""]]', '[["a != 1", 2]]']
+    + ["[" * 100_000, '[["batch//0 == 1", ""]]', '[["batch! = 1", ""]]', "null", '{"ab": 1}'],
+)
+def test_constraints_that_are_damaged(text: str, tmp_path: Path) -> None:
+    path = constrained(tmp_path)
+    model = onnx.load(path)
+    (entry,) = (p for p in model.metadata_props if p.key == "vitrify.constraints")
+    entry.value = text
+    onnx.save(model, path)
+    with pytest.raises(FormatError, match="its constraints cannot be read"):
+        Session(path)

@@ -247,12 +247,12 @@ def test_one_value_is_refused_with_the_reason() -> None:
 
 
 def test_refusals_to_give_a_value_are_observed() -> None:
-    seen: list[ConstraintError] = []
-    with dims.deciding_with(lambda condition: True, observer=seen.append):
+    seen: list[dims.Dim] = []
+    with dims.deciding_with(lambda condition: True, observer=lambda size, _: seen.append(size)):
         for use in (lambda: int(n), lambda: n / 2, lambda: hash(n), lambda: {3: 1}.get(n)):  # pyright: ignore
             with pytest.raises(ConstraintError):
                 use()
-    assert len(seen) == 4
+    assert len(seen) == 4 and all(same(size, n) for size in seen)
     assert hash(n) == hash(symbol("n"))
 
 

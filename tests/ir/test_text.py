@@ -401,7 +401,7 @@ def test_what_is_wrong_and_where(line: str, column: int, problem: str) -> None:
         ("graph g(%x: f32[], %x: f32[]) -> () { return }", "%x is defined twice"),
         ("graph g(%x: f32[]) -> () { return %x }", "promises () but returns (f32[])"),
         ("graph g(%x: f32[]) -> (f64[]) { return %x }", "promises (f64[]) but returns (f32[])"),
-        ("graph g() -> () where n > 1 { return }", "unexpected character '>'"),
+        ("graph g() -> () where n > 1 { return }", "expected '>=' or '<='"),
         ("graph g() -> () where n = 1 { return }", "expected '>=' or '<='"),
         ("graph g() -> () where n >= 3, n <= 1 { return }", "a limit that no symbol has"),
         ("graph g() -> () where n >= 3, n >= 3 { return }", "a second limit"),

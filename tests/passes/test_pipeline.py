@@ -44,6 +44,36 @@ def change_a_type(graph: Graph) -> Graph:
     return graph.replace(nodes=(node,), outputs=(wrong,))
 
 
+RESTS_ON_A_FACT = """graph f(%x: f32[batch, 3], %y: f32[n, 3]) -> (f32[n, 3])
+  where batch >= 1, n >= 1 {
+  require batch == n  # model.py:12 in conv
+  %w = parameter "w" : f32[3, 3]
+  %0 = exp(%x) : f32[batch, 3]
+  %1 = linear(%x, %w, none) : f32[batch, 3]
+  %2 = gelu(%1) {approximate="none"} : f32[batch, 3]
+  %3 = add(%2, %y) : f32[n, 3]
+  return %3
+}"""
+
+
+PRIMITIVES = {name for name, op in REGISTRY.items() if op.body is None}
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        optimize({"w": vt.ones(3, 3)}),
+        pipeline(decompose(lambda node: node.op.name in PRIMITIVES), eliminate_dead_code),
+    ],
+)
+def test_passes_keep_constraints_and_run_under_them(run):
+    before = parse_graph(RESTS_ON_A_FACT, REGISTRY)
+    after = run(before)
+    assert after is not before
+    assert after.constraints == before.constraints
+    assert "require batch == n  # model.py:12 in conv" in str(after)
+
+
 @pytest.mark.parametrize(
     ("broken", "fault"),
     [

@@ -88,7 +88,7 @@ def test_read_only_arrays_are_shared_but_not_written() -> None:
 
 def test_from_numpy_takes_only_arrays() -> None:
     with pytest.raises(DTypeError, match="NumPy array"):
-        vt.from_numpy([1, 2])  # type: ignore[arg-type]
+        vt.from_numpy([1, 2])
 
 
 def test_sizes_and_fills() -> None:

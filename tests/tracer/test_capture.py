@@ -1,5 +1,7 @@
 """Capture: what is recorded, under which names, and where it says it comes from."""
 
+import dataclasses
+import functools
 from collections import namedtuple
 from dataclasses import dataclass
 
@@ -8,6 +10,7 @@ import pytest
 
 import vitrify as vt
 from vitrify import nn
+from vitrify.errors import CaptureError
 from vitrify.ir.dims import same_shape
 
 
@@ -193,3 +196,72 @@ def test_a_big_model_is_captured_without_touching_its_weights():
     program = vt.trace(model, vt.zeros(1, 64), dynamic={"input": {0: "n"}})
     for name, tensor in program.state_dict().items():
         assert tensor is model.get_parameter(name)
+
+
+def test_arguments_whose_names_clash_are_passed_as_they_were():
+    def starred(args_0, *args, xs_2=None):
+        return args_0 - args[0] * 2
+
+    def keyword(x, /, **kwargs):
+        return x - kwargs["x"] * 2
+
+    x, y = vt.ones(2), vt.arange(2).float()
+    assert vt.trace(starred, x, y)(x, y).tolist() == [1.0, -1.0]
+    program = vt.trace(keyword, x, x=y)
+    assert program(x, x_=y).tolist() == [1.0, -1.0]
+
+
+def test_a_default_that_is_a_tensor_stays_the_functions_own():
+    weight = vt.arange(3).float()
+
+    def function(x, w=weight, k=2.0):
+        return x * w * k
+
+    x = vt.ones(3)
+    for program in (vt.trace(function, x), vt.trace(functools.partial(vt.mul, other=weight), x)):
+        assert [value.name for value in program.graph.inputs] in (["x"], ["input"])
+    assert vt.trace(function, x)(x).tolist() == [0.0, 2.0, 4.0]
+    assert vt.trace(function, x, k=3.0)(x).tolist() == [0.0, 3.0, 6.0]
+    assert vt.trace(function, x, x)(x, x).tolist() == [2.0, 2.0, 2.0]
+
+
+def test_two_inputs_of_one_name_are_refused():
+    with pytest.raises(vt.errors.ArgumentError, match=r"two inputs are named 'd.a.b'"):
+        vt.trace(lambda d: d["a.b"], {"a.b": vt.ones(1), "a": {"b": vt.ones(1)}})
+
+
+def test_a_dataclass_is_rebuilt_without_running_its_init_again():
+    @dataclasses.dataclass(frozen=True)
+    class Doubled:
+        a: vt.Tensor
+        k: int = dataclasses.field(default=3, init=False)
+
+        def __post_init__(self):
+            object.__setattr__(self, "a", self.a * 2)
+
+    given = Doubled(vt.ones(2))
+    program = vt.trace(lambda d: Doubled(d.a * d.k), given)
+    result = program(given)
+    assert isinstance(result, Doubled)
+    assert result.a.tolist() == [12.0, 12.0] and result.k == 3
+
+
+def test_a_returned_size_is_refused_with_the_mend():
+    x = vt.ones(2, 3)
+    with pytest.raises(CaptureError, match=r"returns a symbolic size at 1\.0") as caught:
+        vt.trace(lambda x: (x, x.shape), x, dynamic={"x": {0: "n"}})
+    assert "vt.tensor(...)" in str(caught.value)
+    program = vt.trace(lambda x: vt.tensor(x.shape), x, dynamic={"x": {0: "n"}})
+    assert program(vt.ones(5, 3)).tolist() == [5, 3]
+
+
+def test_tensors_of_symbolic_sizes():
+    def function(x):
+        n = x.shape[0]
+        return vt.tensor(n), vt.tensor([[n, 1.5], [2, True]]), vt.as_tensor(n * 2 + 1)
+
+    program = vt.trace(function, vt.ones(2), dynamic={"x": {0: "n"}})
+    one, many, odd = program(vt.ones(7))
+    assert one.dtype is vt.int64 and one.tolist() == 7
+    assert many.dtype is vt.float32 and many.tolist() == [[7.0, 1.5], [2.0, 1.0]]
+    assert odd.tolist() == 15
