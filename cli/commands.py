@@ -105,7 +105,7 @@ def main() -> None:
     Try
       vitrify demo
       vitrify trace model.py:net --input x=f32[2,3] --dynamic x.0=batch
-      vitrify export model.py:net -i x=f32[2,3] -o net.onnx
+      vitrify export model.py:net -i x=f32[2,3] --dynamic x.0=batch -o net.onnx
       vitrify compare model.py:net net.onnx -i x=f32[7,3]
 
     \b

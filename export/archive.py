@@ -125,7 +125,10 @@ def _entries(path: Path) -> dict[str, bytes]:
     except FormatError:
         raise
     except Exception as error:  # zipfile raises many kinds on damaged files
-        raise FormatError(f"{path} is not a vitrify program, or is damaged: {error}") from None
+        raise FormatError(
+            f"{path} is not a vitrify program, or is damaged: {error}",
+            instead=f"program.save({str(path)!r})  # write it again, or copy it again",
+        ) from None
 
 
 def _manifest(data: bytes) -> dict[str, Any]:
@@ -191,7 +194,7 @@ def _check(captured: Captured) -> None:
     ]
     # The text leaves out a name that the grammar cannot hold, as a dict key makes them.
     names = [value.name for value in captured.graph.inputs]
-    if len(paths) != len(names) or any(n not in ("", p) for n, p in zip(names, paths)):
+    if len(paths) != len(names) or any(n not in ("", p) for n, p in zip(names, paths, strict=True)):
         raise FormatError(f"{_MANIFEST}: the inputs are not those of the graph")
     for value, path in zip(captured.graph.inputs, paths, strict=True):
         value.name = path

@@ -17,9 +17,11 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
     """A file to write to, which takes its place at `path` when the block ends without error.
 
     Raises:
-        ExportError: where the folder does not exist or cannot be written to.
+        ExportError: where the folder does not exist or cannot be written to, or `path` is one.
     """
     target = Path(path)
+    if target.is_dir():
+        raise ExportError(f"cannot write {target}: it is a folder")
     try:
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     except OSError as error:

@@ -59,6 +59,11 @@ def onnx(
     Example:
         >>> vt.export.onnx(program, "model.onnx", output_names=["logits"])
     """
+    if not isinstance(program, Program):
+        raise ArgumentError(
+            f"a program is exported, not a {type(program).__name__}",
+            instead="vt.export.onnx(vt.trace(model, x), path)",
+        )
     if not program.output_names:
         raise ExportError(f"{program.name} returns no tensor", why="an ONNX model needs an output")
     target = Path(path)

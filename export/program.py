@@ -17,7 +17,8 @@ from ..ir.dims import Dim
 from ..ir.errors import ArgumentError, ConstraintError, DTypeError
 from ..ir.graph import Graph
 from ..ir.types import TensorType, scalar_dtype
-from ..tensor import Tensor, as_tensor, tensor
+from ..tensor import Tensor, as_tensor
+from ..tensor.factory import tensor as new_tensor
 from ..tracer import Captured, Dynamic, TreeSpec, capture, flatten, unflatten
 from .archive import read_archive, write_archive
 
@@ -103,9 +104,9 @@ class Program:
             if name in given:
                 leaves: list[Any] = []
                 actual = flatten(given[name], _is_array, leaves, name)
-                _check_tree(name, spec, actual)
-                found = dict(zip(actual.tensor_paths(name), leaves, strict=True))
-                found |= _numbers(name, spec, actual, self.input_types)
+                numbers = _numbers(name, actual, self.input_types)
+                _check_tree(name, spec, actual, numbers)
+                found = dict(zip(actual.tensor_paths(name), leaves, strict=True)) | numbers
                 # The keys of a dict may come in any order.
                 tensors.extend(as_tensor(found[path]) for path in spec.tensor_paths(name))
             elif any(leaf.kind == "tensor" for _, leaf in spec.leaves()):
@@ -190,27 +191,20 @@ def _is_array(leaf: Any) -> bool:
     return isinstance(leaf, Tensor | np.ndarray)
 
 
-def _is_number(leaf: TreeSpec) -> bool:
-    return leaf.kind == "static" and isinstance(leaf.value, bool | int | float)
-
-
-def _numbers(
-    name: str, spec: TreeSpec, actual: TreeSpec, types: Mapping[str, TensorType]
-) -> dict[str, Tensor]:
+def _numbers(name: str, actual: TreeSpec, types: Mapping[str, TensorType]) -> dict[str, Tensor]:
     """The Python numbers that were given for 0-d inputs, as tensors of the input's dtype."""
-    given = dict(actual.leaves(name))
     numbers: dict[str, Tensor] = {}
-    for path in spec.tensor_paths(name):
-        if not _is_number(given[path]):
+    for path, leaf in actual.leaves(name):
+        wanted = types.get(path)
+        if wanted is None or wanted.ndim or not isinstance(leaf.value, bool | int | float):
             continue
-        value, wanted = given[path].value, types[path].dtype
-        if wanted.category < scalar_dtype(value).category:
-            raise DTypeError(f"{path} is {value!r}, the program takes {wanted.name}")
-        numbers[path] = tensor(value, dtype=wanted)
+        if wanted.dtype.category < scalar_dtype(leaf.value).category:
+            raise DTypeError(f"{path} is {leaf.value!r}, the program takes {wanted.dtype.name}")
+        numbers[path] = new_tensor(leaf.value, dtype=wanted.dtype)
     return numbers
 
 
-def _check_tree(name: str, spec: TreeSpec, actual: TreeSpec) -> None:
+def _check_tree(name: str, spec: TreeSpec, actual: TreeSpec, numbers: Mapping[str, Tensor]) -> None:
     expected = dict(spec.leaves(name))
     given = dict(actual.leaves(name))
     if missing := [path for path in expected if path not in given]:
@@ -218,7 +212,7 @@ def _check_tree(name: str, spec: TreeSpec, actual: TreeSpec) -> None:
     if extra := [path for path in given if path not in expected]:
         raise ArgumentError(f"{extra[0]} was not there when the program was captured")
     for path, leaf in expected.items():
-        if leaf.kind == "tensor" and _is_number(given[path]):
+        if path in numbers:
             continue
         if leaf.kind != given[path].kind:
             what = {"tensor": "a tensor", "static": "a Python value"}

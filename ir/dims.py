@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Literal, NoReturn, TypeAlias
 
-from .errors import ConstraintError
+from .errors import ArgumentError, ConstraintError
 from .location import called_by_user
 
 NAME = re.compile(r"[^\W\d]\w*")
@@ -66,10 +66,13 @@ class Symbol(_Keyed):
     max: int | None = None
 
     def __post_init__(self) -> None:
-        if not NAME.fullmatch(self.name):
-            raise ValueError(f"a symbol needs a name like a Python variable, not {self.name!r}")
+        if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
+            raise ArgumentError(f"a symbol needs a name like a Python variable, not {self.name!r}")
+        for limit in (self.min, self.max):
+            if limit is not None and type(limit) is not int:
+                raise ArgumentError(f"a limit of {self.name} must be an int or None, not {limit!r}")
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"the symbol {self.name} has min={self.min} above max={self.max}")
+            raise ArgumentError(f"the symbol {self.name} has min={self.min} above max={self.max}")
         object.__setattr__(self, "key", f"{self.name}[{self.min}:{self.max}]")
 
     def __str__(self) -> str:

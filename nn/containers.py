@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any, overload
 
-from ..ir.errors import ArgumentError
+from ..ir.errors import ArgumentError, OutOfRangeError
 from ..tensor import Tensor
 from .module import Module, tree
 from .parameter import Parameter
@@ -17,7 +17,7 @@ def _position(index: int, length: int) -> str:
     """The name of the item at `index`, which may count from the end."""
     at = operator.index(index)
     if not -length <= at < length:
-        raise IndexError(f"index {at} is out of range for {length} items")
+        raise OutOfRangeError(f"index {at} is out of range for {length} items")
     return str(at % length)
 
 

@@ -54,7 +54,7 @@ from .composite.loss import (
     smooth_l1_loss,
 )
 from .composite.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
-from .composite.similarity import cosine_similarity, normalize
+from .composite.vector import cosine_similarity, norm, normalize
 from .contraction import einsum
 from .conv import (
     conv,
@@ -162,7 +162,6 @@ from .reduce import (
     max,
     mean,
     min,
-    norm,
     prod,
     std,
     sum,

@@ -27,6 +27,7 @@ from .windows import (
     Pairs,
     Sizes,
     batched,
+    named,
     padding_pairs,
     require_room,
     spatial,
@@ -361,8 +362,7 @@ def conv_weight_grad(
 
 
 def _conv_function(ndim: int) -> Any:
-    name = f"conv{ndim}d"
-
+    @named(conv, ndim)
     def function(
         input: Tensor,
         weight: Tensor,
@@ -372,16 +372,13 @@ def _conv_function(ndim: int) -> Any:
         dilation: Any = 1,
         groups: int = 1,
     ) -> Tensor:
-        return batched(conv, ndim, name, input, weight, bias, stride, padding, dilation, groups)
+        return batched(conv, ndim, input, weight, bias, stride, padding, dilation, groups)
 
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"`conv` over {ndim} spatial dims; the batch dim may be missing."
     return function
 
 
 def _conv_transpose_function(ndim: int) -> Any:
-    name = f"conv_transpose{ndim}d"
-
+    @named(conv_transpose, ndim)
     def function(
         input: Tensor,
         weight: Tensor,
@@ -393,10 +390,8 @@ def _conv_transpose_function(ndim: int) -> Any:
         dilation: Any = 1,
     ) -> Tensor:
         rest = (stride, padding, output_padding, groups, dilation)
-        return batched(conv_transpose, ndim, name, input, weight, bias, *rest)
+        return batched(conv_transpose, ndim, input, weight, bias, *rest)
 
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"`conv_transpose` over {ndim} spatial dims; the batch dim may be missing."
     return function
 
 

@@ -25,7 +25,7 @@ from .registry import Tensor, composite, primitive
 from .rules import require, require_float, shown
 from .shape import reshape
 from .slice import narrow
-from .windows import Sizes, batched, require_room, spatial
+from .windows import Sizes, batched, named, require_room, spatial
 
 # ---------------------------------------------------------------- arguments and sizes
 
@@ -199,8 +199,7 @@ def avg_pool(
 
 
 def _max_pool_function(ndim: int) -> Any:
-    name = f"max_pool{ndim}d"
-
+    @named(max_pool, ndim)
     def function(
         input: Tensor,
         kernel_size: Any,
@@ -211,19 +210,16 @@ def _max_pool_function(ndim: int) -> Any:
         return_indices: bool = False,
     ) -> Any:
         args = (kernel_size, stride or None, padding, dilation, ceil_mode)
-        result = batched(max_pool, ndim, name, input, *args)
+        result = batched(max_pool, ndim, input, *args)
         if not return_indices:
             return result
-        return result, batched(max_pool_indices, ndim, name, input, *args)
+        return result, batched(max_pool_indices, ndim, input, *args)
 
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"`max_pool` over {ndim} spatial dims; the batch dim may be missing."
     return function
 
 
 def _avg_pool_function(ndim: int) -> Any:
-    name = f"avg_pool{ndim}d"
-
+    @named(avg_pool, ndim)
     def function(
         input: Tensor,
         kernel_size: Any,
@@ -233,10 +229,8 @@ def _avg_pool_function(ndim: int) -> Any:
         count_include_pad: bool = True,
     ) -> Tensor:
         args = (kernel_size, stride or None, padding, ceil_mode, count_include_pad)
-        return batched(avg_pool, ndim, name, input, *args)
+        return batched(avg_pool, ndim, input, *args)
 
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"`avg_pool` over {ndim} spatial dims; the batch dim may be missing."
     return function
 
 

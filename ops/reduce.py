@@ -39,7 +39,8 @@ def restore(x: Tensor, dim: tuple[int, ...], keepdim: bool) -> Tensor:
     return x
 
 
-def _canonical(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Any:
+def canonical_reduction(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Any:
+    """The canonicalizer of reductions: None as `dim` means all dims."""
     return (input,), {"dim": canonical_dims(dim, input.ndim), "keepdim": bool(keepdim)}
 
 
@@ -53,7 +54,7 @@ def _canonical_typed(
     keepdims: bool = False,
 ) -> Any:
     x = input if dtype is None else convert(input, dtype)
-    return _canonical(x, axis if dim is None else dim, keepdim or keepdims)
+    return canonical_reduction(x, axis if dim is None else dim, keepdim or keepdims)
 
 
 def _canonical_mean(input: Tensor, *args: Any, **kwargs: Any) -> Any:
@@ -63,7 +64,7 @@ def _canonical_mean(input: Tensor, *args: Any, **kwargs: Any) -> Any:
 
 
 def _canonical_extreme(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Any:
-    tensors, attrs = _canonical(input, dim, keepdim)
+    tensors, attrs = canonical_reduction(input, dim, keepdim)
     _require_elements(input.shape, attrs["dim"])
     return tensors, attrs
 
@@ -79,7 +80,7 @@ def reduction(
     vjp: Any = None,
     *,
     result: Callable[[DType], DType] = lambda dtype: dtype,
-    canonical: Callable[..., Any] = _canonical,
+    canonical: Callable[..., Any] = canonical_reduction,
     doc: str,
 ) -> Op:
     """Declare a reduction over `dim` (none means all), kept with size 1 if `keepdim`.
@@ -132,7 +133,7 @@ def _count(shape: tuple[Size, ...], dim: tuple[int, ...]) -> Size:
     return numel(tuple(shape[d] for d in dim))
 
 
-def _vjp_extreme(g: Tensor, y: Tensor, x: Tensor, dim: Any, keepdim: bool) -> Any:
+def vjp_extreme(g: Tensor, y: Tensor, x: Tensor, dim: Any, keepdim: bool) -> Any:
     """The gradient of the largest (or smallest), shared evenly among equals."""
     hit = cast(x == restore(y, dim, keepdim), g.dtype)
     return (hit * (restore(g, dim, keepdim) / sum(hit, dim, True)),)
@@ -179,14 +180,14 @@ mean = reduction(
 amax = reduction(
     "amax",
     lambda xp, x, dim, keepdim: xp.max(x, axis=dim, keepdims=keepdim),
-    _vjp_extreme,
+    vjp_extreme,
     canonical=_canonical_extreme,
     doc="The largest element over `dim`; equals share the gradient.",
 )
 amin = reduction(
     "amin",
     lambda xp, x, dim, keepdim: xp.min(x, axis=dim, keepdims=keepdim),
-    _vjp_extreme,
+    vjp_extreme,
     canonical=_canonical_extreme,
     doc="The smallest element over `dim`; equals share the gradient.",
 )
@@ -272,7 +273,7 @@ def _canonical_var(
     if correction is None:
         correction = 1 if unbiased is None else int(unbiased)
     require_float("var", TensorType(input.dtype, ()))
-    tensors, attrs = _canonical(input, dim, keepdim)
+    tensors, attrs = canonical_reduction(input, dim, keepdim)
     return tensors, attrs | {"correction": correction}
 
 
@@ -299,7 +300,7 @@ def std(input: Tensor, dim: tuple[int, ...], keepdim: bool, correction: int) -> 
     return sqrt(var(input, dim, keepdim=keepdim, correction=correction))
 
 
-@composite(canonical=_canonical)
+@composite(canonical=canonical_reduction)
 def logsumexp(input: Tensor, dim: tuple[int, ...], keepdim: bool) -> Tensor:
     """log(sum(exp(input))) over `dim`, without overflow."""
     if not input.dtype.is_floating_point:
@@ -312,13 +313,13 @@ def logsumexp(input: Tensor, dim: tuple[int, ...], keepdim: bool) -> Tensor:
     return result if keepdim else result.squeeze(dim)
 
 
-@composite(canonical=_canonical)
+@composite(canonical=canonical_reduction)
 def count_nonzero(input: Tensor, dim: tuple[int, ...], keepdim: bool) -> Tensor:
     """How many elements over `dim` are not zero."""
     return sum(input != 0, dim, keepdim)
 
 
-# ---------------------------------------------------------------- several results, norms
+# ---------------------------------------------------------------- several results
 
 
 class Extremes(NamedTuple):
@@ -358,46 +359,3 @@ def var_mean(
     """The variance and the mean over `dim`."""
     spread = var(input, dim, keepdim=keepdim, correction=correction)
     return spread, mean(input, dim, keepdim)
-
-
-def _canonical_norm(
-    input: Tensor, p: float | str | None = "fro", dim: Dims = None, keepdim: bool = False
-) -> Any:
-    if p not in ("fro", None) and not isinstance(p, int | float):
-        raise ArgumentError(f'p must be a number or "fro", got {p!r}')
-    require_float("norm", input.type)
-    order = 2.0 if isinstance(p, str) or p is None else float(p)
-    tensors, attrs = _canonical(input, dim, keepdim)
-    return tensors, {"p": order} | attrs
-
-
-def _vjp_norm(g: Tensor, y: Tensor, x: Tensor, p: float, dim: Any, keepdim: bool) -> Any:
-    """As PyTorch has it: 0 where the norm is 0, though the slope there is not defined."""
-    if math.isinf(p):
-        (each,) = _vjp_extreme(g, y, x.abs(), dim, keepdim)
-        return (each * x.sign(),)
-    if p == 0.0:
-        return (None,)
-    g, y = restore(g, dim, keepdim), restore(y, dim, keepdim)
-    if p == 1.0:
-        return (g * x.sign(),)
-    if p == 2.0:
-        return (where(y == 0, 0.0, g / y) * x,)
-    slope = where(x == 0, 0.0, x.sign() * x.abs() ** (p - 1.0))
-    return (where(y == 0, 0.0, g / y ** (p - 1.0)) * slope,)
-
-
-@composite(vjp=_vjp_norm, canonical=_canonical_norm)
-def norm(input: Tensor, p: float, dim: tuple[int, ...], keepdim: bool) -> Tensor:
-    """The p-norm over `dim`: the p-th root of the sum of |input| ** p."""
-    if p == 2.0:
-        return sqrt(sum(input * input, dim, keepdim))
-    if p == math.inf:
-        return amax(input.abs(), dim, keepdim)
-    if p == -math.inf:
-        return amin(input.abs(), dim, keepdim)
-    if p == 0.0:
-        return sum(cast(input != 0, input.dtype), dim, keepdim)
-    if p == 1.0:
-        return sum(input.abs(), dim, keepdim)
-    return sum(input.abs() ** p, dim, keepdim) ** (1.0 / p)

@@ -14,6 +14,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from ..ir.errors import DTypeError
 from ..ir.op import Op
 from ..ir.types import DType
 
@@ -21,6 +22,8 @@ from ..ir.types import DType
 Tensor: TypeAlias = Any
 
 REGISTRY: dict[str, Op] = {}
+
+_TENSOR_KINDS = ("Tensor", "Tensor | None", "Sequence[Tensor]")
 
 
 def is_tensor(value: object) -> bool:
@@ -122,10 +125,31 @@ def tensor_parameters(signature: inspect.Signature) -> tuple[list[str], bool]:
     tensors = [
         name
         for name, parameter in signature.parameters.items()
-        if parameter.annotation in ("Tensor", "Tensor | None", "Sequence[Tensor]")
+        if parameter.annotation in _TENSOR_KINDS
     ]
     variadic = any(p.annotation == "Sequence[Tensor]" for p in signature.parameters.values())
     return tensors, variadic
+
+
+def check_tensors(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Explain a call of an op that failed because something else stands where tensors go.
+
+    Raises:
+        DTypeError: for the first tensor parameter that was given no tensor.
+    """
+    bound = op.__signature__.bind(*args, **kwargs)
+    bound.apply_defaults()
+    for name, value in bound.arguments.items():
+        kind = op.__signature__.parameters[name].annotation
+        if kind not in _TENSOR_KINDS or (kind == "Tensor | None" and value is None):
+            continue
+        several = kind == "Sequence[Tensor]" and isinstance(value, list | tuple)
+        wrong = [item for item in (value if several else [value]) if not is_tensor(item)]
+        if wrong:
+            raise DTypeError(
+                f"{op.name}: {name} must be a tensor, not {type(wrong[0]).__name__}",
+                instead="" if wrong[0] is None else "vt.tensor(x)",
+            ) from None
 
 
 def _canonical_by_signature(

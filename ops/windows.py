@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..ir.dims import Size, bounds
 from ..ir.errors import ArgumentError, ShapeError
+from ..ir.op import Op
 from ..ir.types import Shape
 from .registry import Tensor
 from .rules import require, shown
@@ -88,15 +90,27 @@ def transposed_sizes(
     return tuple((n - 1) * s - a - b + d * (k - 1) + o + 1 for n, k, s, (a, b), o, d in axes)
 
 
-def batched(op: Any, ndim: int, name: str, input: Tensor, *args: Any) -> Tensor:
+def batched(op: Op, ndim: int, input: Tensor, *args: Any) -> Tensor:
     """`op(input, *args)` over `ndim` spatial dims; the batch dim of `input` may be missing."""
     if input.ndim == ndim + 1:
         return squeeze(op(unsqueeze(input, 0), *args), 0)
     require(
         input.ndim == ndim + 2,
-        f"{name} needs an input of {ndim + 1} or {ndim + 2} dims, got {shown(input.shape)}",
+        f"{op.name}{ndim}d needs an input of {ndim + 1} or {ndim + 2} dims, "
+        f"got {shown(input.shape)}",
     )
     return op(input, *args)
+
+
+def named(op: Op, ndim: int) -> Callable[[Any], Any]:
+    """Decorates what is `op` over `ndim` spatial dims: gives it PyTorch's name, and a docstring."""
+
+    def name(function: Any) -> Any:
+        function.__name__ = function.__qualname__ = f"{op.name}{ndim}d"
+        function.__doc__ = f"`{op.name}` over {ndim} spatial dims; the batch dim may be missing."
+        return function
+
+    return name
 
 
 # ---------------------------------------------------------------- views

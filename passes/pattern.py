@@ -81,6 +81,9 @@ class PatternInterpreter:
     def scope(self, module: Any) -> AbstractContextManager[Any]:
         self._only_calls()
 
+    def values(self, what: str, tensor: Any, instead: str) -> Any:
+        self._only_calls()
+
     def refuse(self, what: str, tensor: Any, instead: str) -> None:
         self._only_calls()
 

@@ -115,7 +115,10 @@ class Conversions:
         return complex(self._single("complex(tensor)"))
 
     def __index__(self) -> builtins.int:
-        data = self._values("a tensor as a Python index", "x[tensor] picks an element; as a dim or a size, pass an int")
+        data = self._values(
+            "a tensor as a Python index",
+            "x[tensor] picks an element; as a dim or a size, pass an int",
+        )
         if data.dtype.kind not in "iu" or data.size != 1:
             raise DTypeError("only a single integer can be an index")
         return builtins.int(data.item())

@@ -23,6 +23,7 @@ from ..ir.graph import Value
 from ..ir.op import Attrs, Op, set_default
 from ..ops.arrays import numpy_dtype
 from ..ops.leaf import constant
+from ..ops.registry import check_tensors
 from .device import creating_on, on_one_device, writable
 from .grad_mode import is_grad_enabled, no_grad
 from .tape import Stale, needs_grad, rebase, record
@@ -44,10 +45,7 @@ class Eager:
         try:
             return self.apply(op, *op.canonical(*args, **kwargs))
         except AttributeError:
-            if any(isinstance(arg, np.ndarray) for arg in (*args, *kwargs.values())):
-                raise DTypeError(
-                    f"{op.name} takes tensors, not NumPy arrays", instead="vt.tensor(x)"
-                ) from None
+            check_tensors(op, args, kwargs)
             raise
 
     def apply(self, op: Op, tensors: Sequence[Any], attrs: Attrs) -> Any:

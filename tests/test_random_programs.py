@@ -126,7 +126,7 @@ def check(steps, run_of):
 SETTINGS = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 
-@settings(SETTINGS, max_examples=300)
+@settings(SETTINGS, max_examples=500)
 @given(st.lists(step, min_size=1, max_size=12))
 def test_captured_equals_eager_or_is_refused(steps):
     check(steps, lambda captured: captured)

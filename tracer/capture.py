@@ -155,7 +155,7 @@ def _changing_output(first: TreeSpec, second: TreeSpec) -> CaptureError:
 def _known(function: Any) -> tuple[dict[int, str], dict[int, str]]:
     """Names of the parameters and buffers, and of the modules, if the function is a module."""
     owner = function if hasattr(function, "named_modules") else getattr(function, "__self__", None)
-    if owner is None or not hasattr(owner, "named_modules"):
+    if owner is None or isinstance(owner, type) or not hasattr(owner, "named_modules"):
         return {}, {}
     names = {id(t): name for name, t in owner.named_parameters()}
     names |= {id(t): name for name, t in owner.named_buffers()}

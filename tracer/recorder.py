@@ -22,6 +22,7 @@ from ..ir.location import Location, user_location
 from ..ir.op import Attrs, Op
 from ..ops import REGISTRY
 from ..ops.arrays import numpy_dtype
+from ..ops.registry import check_tensors
 from ..tensor import Tensor
 from .arguments import Example
 
@@ -74,6 +75,7 @@ class Recorder(BodyRecorder):
         super().__init__(builder)
         self.state: dict[str, Tensor] = {}
         self.constraints: list[Constraint] = []
+        self._facts = Facts()
         self.warnings: list[VitrifyError] = []
         self._example = example
         self._strict = strict
@@ -92,10 +94,13 @@ class Recorder(BodyRecorder):
     def bind(self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         self.location = user_location(self._path[-1])
         try:
-            tensors, attrs = op.canonical(*args, **kwargs)
+            try:
+                return self.apply(op, *op.canonical(*args, **kwargs))
+            except AttributeError:
+                check_tensors(op, args, kwargs)
+                raise
         except VitrifyError as error:
             raise self._failed(error, (*args, *kwargs.values())) from None
-        return self.apply(op, tensors, attrs)
 
     def apply(self, op: Op, tensors: Sequence[Any], attrs: Attrs) -> Any:
         try:
@@ -319,7 +324,7 @@ class Recorder(BodyRecorder):
 
         The program is then good for the sizes that give the same answer, and refuses others.
         """
-        known = Facts(c.condition for c in self.constraints).decide(condition)
+        known = self._facts.decide(condition)
         if known is not None:
             return known
         holds = condition.evaluate(self._example.sizes)
@@ -337,6 +342,7 @@ class Recorder(BodyRecorder):
                 instead="leave this size static, or make the code the same for all sizes",
             )
         self.constraints.append(Constraint(fact, user_location(self._path[-1])))
+        self._facts = self._facts.and_also(fact)
         return holds
 
     def value_refused(self, size: Size, error: VitrifyError) -> None:

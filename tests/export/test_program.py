@@ -256,3 +256,15 @@ def test_the_keys_of_a_dict_may_come_in_another_order_and_be_odd(tmp_path):
     for each in (program, vt.load(program.save(tmp_path / "p.vt"))):
         assert each({"a": a, "b c\n": b}).tolist() == [1.0, -1.0]
         assert each({"b c\n": b, "a": a}).tolist() == [1.0, -1.0]
+
+
+def test_what_is_no_program_or_no_place_is_refused(tmp_path):
+    net = nn.Linear(3, 2)
+    with pytest.raises(ArgumentError, match="not a Linear") as caught:
+        vt.export.onnx(net, tmp_path / "m.onnx")
+    assert "vt.trace(model, x)" in str(caught.value)
+    program = vt.trace(net, vt.ones(1, 3))
+    for write in (program.save, lambda path: vt.export.onnx(program, path)):
+        with pytest.raises(ExportError, match="it is a folder"):
+            write(tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from vitrify.ir import dims
 from vitrify.ir.dims import Condition, Dim, Size, maximum, minimum, same, symbol
 from vitrify.ir.dims_text import parse_size
-from vitrify.ir.errors import ConstraintError
+from vitrify.ir.errors import ArgumentError, ConstraintError
 
 n, m, k = symbol("n"), symbol("m"), symbol("k")
 batch, seq = symbol("batch"), symbol("seq")
@@ -242,7 +242,7 @@ def test_one_value_is_refused_with_the_reason() -> None:
         with pytest.raises(ConstraintError, match="the size `batch` is symbolic and has no single"):
             convert(batch)
     for divide in (lambda: batch / 2, lambda: 2 / batch, lambda: batch**-1):
-        with pytest.raises(ConstraintError, match="no plain float of it\n.*n // 2 for a size"):
+        with pytest.raises(ConstraintError, match=r"no plain float of it\n.*n // 2 for a size"):
             divide()
 
 
@@ -418,3 +418,9 @@ def test_decided_comparisons_are_right(
         assert (a == b, a != b, a < b, a <= b, a > b, a >= b, bool(a)) == (
             (x == y, x != y, x < y, x <= y, x > y, x >= y, bool(x))
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", [("a b",), ("",), (3,), ("n", 5, 2), ("n", 1.5), ("n", "1")])
+def test_symbols_that_cannot_be_are_refused(arguments: tuple[object, ...]) -> None:
+    with pytest.raises(ArgumentError):
+        symbol(*arguments)  # pyright: ignore[reportArgumentType]

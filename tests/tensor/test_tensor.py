@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import vitrify as vt
+import vitrify.nn.functional as F
+from vitrify import nn
 from vitrify.errors import ArgumentError, AutogradError, CaptureError, DTypeError
 from vitrify.ir.graph import Value
 from vitrify.ir.types import TensorType
@@ -253,3 +255,21 @@ def test_tensors_take_attributes_of_users() -> None:
 def test_tensor_takes_only_tensors() -> None:
     with pytest.raises(ArgumentError, match=r"vt\.tensor\(data\)"):
         vt.Tensor([1, 2])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: x.gather(0, 3), "gather: index must be a tensor, not int"),
+        (lambda x: nn.Linear(3, 2)(None), "linear: input must be a tensor, not NoneType"),
+        (lambda x: F.cross_entropy(x, [0, 1]), "cross_entropy: target must be a tensor, not list"),
+        (lambda x: vt.where(3, x, x), "where: condition must be a tensor, not int"),
+    ],
+)
+def test_what_is_no_tensor_is_refused_by_name_in_eager_code_and_in_a_capture(call, message):
+    x = vt.ones(2, 3)
+    with pytest.raises(vt.errors.DTypeError, match=message):
+        call(x)
+    if "linear" not in message:  # making a layer draws random numbers
+        with pytest.raises(vt.errors.DTypeError, match=f"test_tensor.py:\\d+: {message}"):
+            vt.trace(call, x)
