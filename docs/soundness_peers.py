@@ -84,7 +84,7 @@ def with_vitrify() -> None:
 
 def with_torch() -> None:
     """`torch.onnx.export`, run by ONNX's reference evaluator."""
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
     from onnx.reference import ReferenceEvaluator
 
     logging.disable()
@@ -100,15 +100,22 @@ def with_torch() -> None:
             Model(), (torch.ones(*shape),), dynamic_shapes=sizes, dynamo=True, verbose=False
         )
         evaluator = ReferenceEvaluator(made.model_proto)
-        return lambda x: evaluator.run(None, {"x": x})[0]
+        fixed = made.model_proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value
+
+        def run(x: np.ndarray) -> Any:
+            if fixed not in (0, len(x)):  # a runtime would refuse it, the evaluator does not
+                raise ValueError(f"the file is for {fixed} rows")
+            return evaluator.run(None, {"x": x})[0]
+
+        return run
 
     show(export)
 
 
 def with_jax() -> None:
     """`jax.export`."""
-    import jax
-    from jax import export as jax_export
+    import jax  # pyright: ignore[reportMissingImports]
+    from jax import export as jax_export  # pyright: ignore[reportMissingImports]
 
     def export(function: Any, shape: tuple[int, ...], dynamic: bool) -> Run:
         sizes = jax_export.symbolic_shape("batch, 2") if dynamic else shape

@@ -14,7 +14,7 @@ from ..backends.reference import reference
 from ..ir import dims
 from ..ir.constraints import Binding
 from ..ir.dims import Dim
-from ..ir.errors import ArgumentError, ConstraintError, DTypeError
+from ..ir.errors import ArgumentError, CaptureError, ConstraintError, DTypeError
 from ..ir.graph import Graph
 from ..ir.types import TensorType, scalar_dtype
 from ..tensor import Tensor, as_tensor
@@ -241,8 +241,13 @@ def check_inputs(graph: Graph, tensors: list[Tensor]) -> None:
         if tensor.ndim != wanted.ndim:
             raise ConstraintError(f"{name} has shape {tensor.shape}, the program takes {wanted}")
         for k, (size, actual) in enumerate(zip(wanted.shape, tensor.shape, strict=True)):
-            assert isinstance(actual, int)
             at = f"{name}.shape[{k}]"
+            if isinstance(actual, Dim):
+                raise CaptureError(
+                    f"a captured program is called where {at} is the symbolic size {actual}",
+                    why="it runs on sizes that are known",
+                    instead="call the function or module that it was captured from",
+                )
             if isinstance(size, Dim):
                 binding.bind(at, size, actual)
             elif size != actual:

@@ -39,10 +39,7 @@ class Section:
 def sections(page: str) -> list[Section]:
     """The sections of a page that have code."""
     _, *parts = re.split(r"^## ", (DOCS / page).read_text(), flags=re.MULTILINE)
-    found = [
-        Section(part.splitlines()[0], tuple(m.groups("") for m in _BLOCK.finditer(part)))
-        for part in parts
-    ]
+    found = [Section(part.splitlines()[0], tuple(_BLOCK.findall(part))) for part in parts]
     return [section for section in found if section.blocks]
 
 

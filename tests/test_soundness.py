@@ -6,6 +6,7 @@ from op_samples import ROWS
 from pages import Section, measured_apart, run, sections
 
 import vitrify as vt
+from vitrify.examples.digits import Net
 
 DYNAMIC = [
     pytest.param(row, call, id=f"{row.name}-{k}")
@@ -38,6 +39,6 @@ def test_an_example_of_size_one_gives_the_program_of_size_seven(row: Row, call: 
 
 
 def test_the_example_model_is_the_same_for_one_image_as_for_seven():
-    net = DigitNet().eval()
+    net = Net().eval()
     programs = [vt.trace(net, vt.zeros(n, 1, 8, 8), dynamic={"x": {0: "batch"}}) for n in (1, 7)]
     assert str(programs[0].graph) == str(programs[1].graph)

@@ -169,7 +169,7 @@ class Recorder(BodyRecorder):
             raise CaptureError(
                 "a tensor of another capture is used here",
                 why="it stood for a value inside that capture, which has ended",
-                instead="pass it in as an argument",
+                instead="pass it in as an argument; a cache: fill it before the capture",
             )
         return tensor._data
 

@@ -37,10 +37,13 @@ def _vjp_norm(g: Tensor, y: Tensor, x: Tensor, p: float, dim: Any, keepdim: bool
     g, y = restore(g, dim, keepdim), restore(y, dim, keepdim)
     if p == 1.0:
         return (g * x.sign(),)
+    # Masked before the division, so that the gradients of this are 0 there too and not NaN.
+    zero = y == 0
+    g, y = where(zero, 0.0, g), where(zero, 1.0, y)
     if p == 2.0:
-        return (where(y == 0, 0.0, g / y) * x,)
+        return (g / y * x,)
     slope = where(x == 0, 0.0, x.sign() * x.abs() ** (p - 1.0))
-    return (where(y == 0, 0.0, g / y ** (p - 1.0)) * slope,)
+    return (g / y ** (p - 1.0) * slope,)
 
 
 @composite(vjp=_vjp_norm, canonical=_canonical_norm)

@@ -78,3 +78,13 @@ def test_the_padding_row_of_an_embedding_gets_no_gradient():
 def test_wrong_arguments_are_refused(call, text):
     with pytest.raises(vt.VitrifyError, match=text):
         call(vt.zeros(3, 3))
+
+
+@pytest.mark.parametrize("p", [2.0, 3.0])
+def test_vectors_of_zeros_have_finite_gradients_of_both_orders(p):
+    rows = [[0.0, 0.0, 0.0], [1.0, 2.0, -3.0]]
+    for function in (vt.normalize, vt.norm):
+        x = vt.tensor(rows, dtype=vt.float64, requires_grad=True)
+        (first,) = vt.grad(function(x, p, 1).sum(), [x], create_graph=True)
+        (second,) = vt.grad((first * first).sum(), [x])
+        assert first.isfinite().all() and second.isfinite().all()

@@ -237,3 +237,11 @@ def test_a_refused_assignment_leaves_the_tensor_as_it_was():
     with pytest.raises(CaptureError):
         vt.trace(assign_data, X)
     assert outside.tolist() == [0.0, 0.0, 0.0]
+
+
+def test_a_program_called_in_a_capture_needs_known_sizes():
+    program = vt.trace(lambda x: x * 2, X, dynamic={"x": {0: "n"}})
+    assert vt.trace(lambda x: program(x) + 1, X)(X).tolist() == (X * 2 + 1).tolist()
+    with pytest.raises(CaptureError, match=r"x.shape.0. is the symbolic size m") as caught:
+        vt.trace(lambda x: program(x) + 1, X, dynamic={"x": {0: "m"}})
+    assert "test_refusals.py:" in str(caught.value)
