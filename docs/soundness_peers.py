@@ -84,7 +84,7 @@ def with_vitrify() -> None:
 
 def with_torch() -> None:
     """`torch.onnx.export`, run by ONNX's reference evaluator."""
-    import torch  # pyright: ignore[reportMissingImports]
+    import torch
     from onnx.reference import ReferenceEvaluator
 
     logging.disable()
@@ -114,8 +114,8 @@ def with_torch() -> None:
 
 def with_jax() -> None:
     """`jax.export`."""
-    import jax  # pyright: ignore[reportMissingImports]
-    from jax import export as jax_export  # pyright: ignore[reportMissingImports]
+    import jax
+    from jax import export as jax_export
 
     def export(function: Any, shape: tuple[int, ...], dynamic: bool) -> Run:
         sizes = jax_export.symbolic_shape("batch, 2") if dynamic else shape
