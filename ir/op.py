@@ -39,6 +39,8 @@ class Op:
             `(base, value, **attrs) -> new base` after a write of `value` through the view. An op
             with many results gets the number of the one written to as `output=`.
         pure: False for an op whose calls may not be merged, moved or dropped.
+        ufunc: `(x, y) -> array` by NumPy alone, the same for two float arrays of one dtype, or one
+            and a number: a shortcut for eager code, it adds nothing to what the op means.
         many: Whether the op returns a tuple, even of one.
         variadic: Whether the last tensor parameter takes a sequence of tensors.
         tensors: How many tensor parameters there are.
@@ -56,6 +58,7 @@ class Op:
         body: Callable[..., Any] | None = None,
         view: Callable[..., Any] | None = None,
         pure: bool = True,
+        ufunc: Any = None,
         many: bool = False,
         variadic: bool = False,
         tensors: int = 1,
@@ -69,6 +72,7 @@ class Op:
         self.body = body
         self.view = view
         self.pure = pure
+        self.ufunc = ufunc
         self.many = many
         self.variadic = variadic
         self.tensors = tensors

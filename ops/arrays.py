@@ -56,13 +56,29 @@ def quiet(kernel: Kernel) -> Kernel:
     addition of small arrays. A context can be in use only once at a time, so there are several.
     """
 
-    def run(xp: Any, *arrays: Any, **attrs: Any) -> Any:
+    def run(*args: Any, **attrs: Any) -> Any:
         try:
             context = _quiet_contexts.pop()
         except IndexError:
             context = _quiet_context()
         try:
-            return context.run(kernel, xp, *arrays, **attrs)
+            return context.run(kernel, *args, **attrs)
+        finally:
+            _quiet_contexts.append(context)
+
+    return run
+
+
+def quiet_ufunc(ufunc: Any) -> Callable[[Any, Any], Any]:
+    """`quiet` for a ufunc of two inputs, where every tenth of a microsecond counts."""
+
+    def run(x: Any, y: Any) -> Any:
+        try:
+            context = _quiet_contexts.pop()
+        except IndexError:
+            context = _quiet_context()
+        try:
+            return context.run(ufunc, x, y)
         finally:
             _quiet_contexts.append(context)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..ir.dims import same_shape
 from ..ir.op import Op
 from ..ir.types import TensorType, bool_
@@ -17,7 +19,7 @@ def _comparison(name: str, function: str, doc: str) -> Op:
     def eager(xp: Any, x: Any, y: Any) -> Any:
         return getattr(xp, function)(x, y)
 
-    return binary(name, quiet(eager), result=bool_, doc=doc)
+    return binary(name, quiet(eager), result=bool_, ufunc=getattr(np, function), doc=doc)
 
 
 eq = _comparison("eq", "equal", "Whether x == y.")

@@ -14,7 +14,7 @@ from ..ir.errors import ArgumentError, DTypeError
 from ..ir.op import Op
 from ..ir.types import DType, TensorType, bool_
 from . import special
-from .arrays import Kernel, numpy_dtype, quiet
+from .arrays import Kernel, numpy_dtype, quiet, quiet_ufunc
 from .create import zeros_like
 from .registry import Tensor, primitive
 from .rules import broadcast_shapes, promote, require_float, same_dtype
@@ -227,6 +227,7 @@ def binary(
     result: DType | None = None,
     refuses: tuple[str, ...] = (),
     instead: str = "",
+    ufunc: Any = None,
     doc: str,
 ) -> Op:
     """Declare a binary primitive with broadcasting and promotion.
@@ -239,6 +240,7 @@ def binary(
         result: The result's dtype where it is not that of the inputs (comparisons).
         refuses: Kinds of dtypes that it is not defined for.
         instead: What to use for these.
+        ufunc: The NumPy ufunc that does the same, see `ir.op.Op`.
         doc: What it computes.
     """
 
@@ -254,7 +256,9 @@ def binary(
             refuse_kinds(name, x.dtype, refuses, instead)
         return (x, y), {}
 
-    return primitive(infer=infer, eager=eager, vjp=vjp, name=name, doc=doc)(canonical)
+    short = None if ufunc is None else quiet_ufunc(ufunc)
+    declare = primitive(infer=infer, eager=eager, vjp=vjp, ufunc=short, name=name, doc=doc)
+    return declare(canonical)
 
 
 def _division(name: str, function: str) -> Kernel:
@@ -296,19 +300,27 @@ def _vjp_pow(g: Tensor, z: Tensor, x: Tensor, y: Tensor) -> Any:
     return base, exponent
 
 
-add = binary("add", quiet(lambda xp, x, y: xp.add(x, y)), lambda g, _z, _x, _y: (g, g), doc="x + y")
+add = binary(
+    "add",
+    quiet(lambda xp, x, y: xp.add(x, y)),
+    lambda g, _z, _x, _y: (g, g),
+    ufunc=np.add,
+    doc="x + y",
+)
 sub = binary(
     "sub",
     quiet(lambda xp, x, y: xp.subtract(x, y)),
     lambda g, _z, _x, _y: (g, lambda: -g),
     refuses=("bool",),
     instead="use x ^ y or logical_xor",
+    ufunc=np.subtract,
     doc="x - y",
 )
 mul = binary(
     "mul",
     quiet(lambda xp, x, y: xp.multiply(x, y)),
     lambda g, _z, x, y: (lambda: g * y, lambda: g * x),
+    ufunc=np.multiply,
     doc="x * y",
 )
 true_divide = binary(
@@ -316,6 +328,7 @@ true_divide = binary(
     quiet(lambda xp, x, y: xp.true_divide(x, y)),
     lambda g, z, _x, y: (lambda: g / y, lambda: -g * z / y),
     to_float=True,
+    ufunc=np.true_divide,
     doc="x / y",
 )
 floor_divide = binary(
@@ -344,12 +357,14 @@ maximum = binary(
     "maximum",
     lambda xp, x, y: xp.maximum(x, y),
     lambda g, _z, x, y: (lambda: _share(g, x < y, x == y), lambda: _share(g, y < x, x == y)),
+    ufunc=np.maximum,
     doc="The larger of x and y; NaN where either is.",
 )
 minimum = binary(
     "minimum",
     lambda xp, x, y: xp.minimum(x, y),
     lambda g, _z, x, y: (lambda: _share(g, x > y, x == y), lambda: _share(g, y > x, x == y)),
+    ufunc=np.minimum,
     doc="The smaller of x and y; NaN where either is.",
 )
 atan2 = binary(

@@ -21,6 +21,7 @@ from ..ir.errors import (
 )
 from ..ir.graph import Value
 from ..ir.op import Attrs, Op, set_default
+from ..ir.types import bool_, float32, float64
 from ..ops.arrays import numpy_dtype
 from ..ops.leaf import constant
 from ..ops.registry import check_tensors
@@ -30,6 +31,8 @@ from .tape import Stale, needs_grad, rebase, record
 from .tensor import Tensor
 
 _NO_SCOPE = nullcontext()
+_BOOL = np.dtype(np.bool_)
+_new = object.__new__
 
 
 class Eager:
@@ -38,6 +41,10 @@ class Eager:
     computes = True
 
     def bind(self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if op.ufunc is not None and len(args) == 2:
+            result = _by_ufunc(op.ufunc, *args)
+            if result is not None:
+                return result
         if op is constant and len(args) == 2 and type(args[0]) is float:
             number = _float_constant(*args)
             if number is not None:
@@ -128,6 +135,49 @@ class Eager:
                 f"{what}: this tensor has no values",
                 why="it was made while a function was being captured, and outlived the capture",
             )
+
+
+def _by_ufunc(ufunc: Any, x: Any, y: Any) -> Tensor | None:
+    """The result for two plain float tensors of one dtype, or one and a number; else None.
+
+    This is what most eager code does most of the time, and dispatch would cost more than the sum
+    of small arrays does.
+    """
+    a, b = x, y
+    if type(x) is Tensor:
+        dtype, a = x._dtype, x._data
+        if x._requires_grad or x._grad_fn is not None or x._view is not None:
+            return None
+        if type(a) is not np.ndarray:
+            return None
+    elif type(x) is float and type(y) is Tensor:
+        dtype = y._dtype
+    else:
+        return None
+    if type(y) is Tensor:
+        b = y._data
+        if y._requires_grad or y._grad_fn is not None or y._view is not None:
+            return None
+        if y._dtype is not dtype or type(b) is not np.ndarray:
+            return None
+    elif type(y) is not float:
+        return None
+    if dtype is not float32 and dtype is not float64:
+        return None
+    try:
+        result = ufunc(a, b)
+    except ValueError:  # shapes that do not fit: the long way says so in our words
+        return None
+    if type(result) is not np.ndarray:  # NumPy makes 0-d results scalars
+        return Tensor._from_payload(result)
+    out = _new(Tensor)
+    out._data = result
+    out._dtype = bool_ if result.dtype is _BOOL else dtype
+    out._grad_fn = out._view = out.grad = None
+    out._index = out._seen = 0
+    out._requires_grad = False
+    out._version = [0, 0]
+    return out
 
 
 def _float_constant(value: float, dtype: Any) -> Tensor | None:
