@@ -15,15 +15,14 @@ import numpy as np
 
 from .. import __version__, export
 from ..examples import digits
-from ..export import Program, Report, compare, trace
+from ..export import Program, Report, compare
 from ..export.atomic import atomic_write
 from ..export.comparison import jsonable
-from ..ir.errors import ArgumentError, VitrifyError
+from ..ir.errors import ArgumentError, CaptureError, VitrifyError
 from ..tensor import Tensor, no_grad
-from ..tracer import flatten, unflatten
-from .inputs import Arguments, parse_dynamic, parse_inputs, random_inputs
-from .summary import onnx_input_types, summarize, summarize_onnx
-from .targets import Target, load_target
+from ..tracer import flatten
+from .summary import summarize, summarize_onnx
+from .targets import arguments_of, comparable, load_target, other_sizes, program_of
 
 FAILED, REFUSED = 1, 2
 
@@ -35,7 +34,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except VitrifyError as error:
-            click.echo(f"error: {error}", err=True)
+            click.echo(f"error: {_message(error)}", err=True)
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
         except Exception as error:
@@ -47,6 +46,15 @@ class Commands(click.Group):
             shown = traceback.format_exception(type(error), error, frames)
             click.echo("".join(shown), err=True, nl=False)
         ctx.exit(REFUSED)
+
+
+def _message(error: VitrifyError) -> str:
+    """The error; several problems of one capture apart from each other."""
+    problems = error.problems if isinstance(error, CaptureError) else ()
+    if len(problems) < 2:
+        return str(error)
+    blocks = [f"{k}. {problem}" for k, problem in enumerate(problems, 1)]
+    return "\n\n".join([f"the capture is refused, for {len(problems)} problems", *blocks])
 
 
 def _is_users(frame: FrameType) -> bool:
@@ -79,6 +87,10 @@ _OPTIONS: dict[str, Any] = {
     "dynamic": click.option(
         "--dynamic", multiple=True, metavar="NAME.DIM=SIZE",
         help="A dim that may differ from call to call: x.0=batch.",
+    ),
+    "dims": click.option(
+        "--dims", multiple=True, metavar="SIZE=N,...",
+        help="Compare at these sizes of what is dynamic: batch=1,2,7.",
     ),
     "seed": click.option(
         "--seed", default=0, show_default=True,
@@ -146,7 +158,7 @@ def trace_command(
     vitrify trace model.py:step -i x=f32[2,3] -i scale=0.5 --dynamic x.0=batch
     vitrify trace model.py:Net -o net.vt
     """
-    program, _ = _program(load_target(target, seed), inputs, dynamic, seed)
+    program, _ = program_of(load_target(target, seed), inputs, dynamic, seed)
     if output is not None:
         _ending(output, ".vt")
     click.echo(str(program.graph))
@@ -188,18 +200,18 @@ def export_command(
     report: Report | None = None
     with tqdm(total=len(steps), disable=None, leave=False) as bar:
         bar.set_description("capture")
-        program, (args, kwargs) = _program(loaded, inputs, dynamic, seed)
+        program, (args, kwargs) = program_of(loaded, inputs, dynamic, seed)
         bar.update()
         bar.set_description("write")
         export.onnx(program, output, opset=opset)
         bar.update()
         if check:
             bar.set_description("compare")
-            report = compare(loaded.model, output, inputs=args, kwargs=kwargs, rtol=rtol, atol=atol)
-            if not all(type.is_static for type in program.input_types.values()):
-                # What is dynamic is to be right at another size, too.
-                others = _random_arguments(program, seed, size=5)
-                report += compare(program, output, inputs=(), kwargs=others, rtol=rtol, atol=atol)
+            targets = (loaded.model, output)
+            options: Any = {"inputs": args, "kwargs": kwargs, "rtol": rtol, "atol": atol}
+            report = compare(*targets, **options)
+            if others := other_sizes(program):
+                report += compare(*targets, **options, dims=others)
     if as_json:
         written = {"output": output, "opset": opset}
         _print_json(written if report is None else {**written, **report.to_dict()})
@@ -226,7 +238,7 @@ def run(target: str, inputs: tuple[str, ...], seed: int, output: str | None, as_
     if output is not None:
         _ending(output, ".npz")
     loaded = load_target(target, seed)
-    args, kwargs = _arguments(loaded, inputs, seed)
+    args, kwargs = arguments_of(loaded, inputs, seed)
     if isinstance(loaded.model, Path):
         result: Any = export.run(loaded.model, *args, **kwargs)
     else:
@@ -257,11 +269,13 @@ def run(target: str, inputs: tuple[str, ...], seed: int, output: str | None, as_
 @main.command("compare")
 @click.argument("target")
 @click.argument("candidates", nargs=-1)
-@_options("input", "seed", "rtol", "atol", "json")
+@_options("input", "dims", "dynamic", "seed", "rtol", "atol", "json")
 def compare_command(
     target: str,
     candidates: tuple[str, ...],
     inputs: tuple[str, ...],
+    dims: tuple[str, ...],
+    dynamic: tuple[str, ...],
     seed: int,
     rtol: float | None,
     atol: float | None,
@@ -273,17 +287,23 @@ def compare_command(
 
     \b
     vitrify compare model.py:net net.onnx -i x=f32[7,3]
+    vitrify compare model.py:net net.onnx --dims batch=1,2,7
     vitrify compare net.vt net.onnx --rtol 1e-3
     vitrify compare old.onnx new.onnx -i x=@images.npy --json
     """
     loaded = load_target(target, seed)
     others = [load_target(candidate, seed) for candidate in candidates]
-    args, kwargs = _arguments(loaded, inputs, seed)
+    args, kwargs = arguments_of(loaded, inputs, seed)
+    loads, texts = (loaded, *others), (target, *candidates)
+    targets = [comparable(t, text) for t, text in zip(loads, texts, strict=True)]
+    files = any(isinstance(t.model, Program | Path) for t in loads)
+    if dynamic or (dims and not files):
+        # The names of dims come from a program: the target's own.
+        program, _ = program_of(loaded, inputs, dynamic, seed)
+        targets.insert(1, program)
     report = compare(
-        _runnable(loaded, target),
-        *(_runnable(t, text) for t, text in zip(others, candidates, strict=True)),
-        inputs=args, kwargs=kwargs, rtol=rtol, atol=atol,
-    )  # fmt: skip
+        *targets, inputs=args, kwargs=kwargs, rtol=rtol, atol=atol, dims=" ".join(dims) or None
+    )
     if as_json:
         _print_json(report.to_dict())
     else:
@@ -317,7 +337,7 @@ def inspect(
             raise ArgumentError("an ONNX file cannot be drawn", instead="the .vt it came from")
         summary = summarize_onnx(loaded.model)
     else:
-        program, _ = _program(loaded, inputs, dynamic, seed)
+        program, _ = program_of(loaded, inputs, dynamic, seed)
         summary = summarize(program, f"program {program.name}")
         if picture is not None:
             export.draw(program, picture)
@@ -327,50 +347,21 @@ def inspect(
         click.echo(str(summary))
 
 
+@main.command()
+@click.argument("target")
+@_options("input", "dynamic", "seed")
+def explain(target: str, inputs: tuple[str, ...], dynamic: tuple[str, ...], seed: int) -> None:
+    """Report what was captured of TARGET, or everything that is in the way.
+
+    \b
+    vitrify explain model.py:Net -i x=f32[2,3] --dynamic x.0=batch
+    vitrify explain net.vt
+    """
+    program, _ = program_of(load_target(target, seed), inputs, dynamic, seed)
+    click.echo(export.explain(program))
+
+
 # ---------------------------------------------------------------- what they share
-
-
-def _runnable(target: Target, text: str) -> Any:
-    """What `compare` takes: archives by path, so that tables name the file."""
-    return text if isinstance(target.model, Program) else target.model
-
-
-def _arguments(target: Target, inputs: tuple[str, ...], seed: int) -> Arguments:
-    """The inputs to run a target with: given, the file's own, or random ones of its types."""
-    if inputs:
-        return parse_inputs(inputs, seed)
-    if target.args or target.kwargs:
-        return target.args, dict(target.kwargs or {})
-    if isinstance(target.model, Program):
-        return (), _random_arguments(target.model, seed)
-    if isinstance(target.model, Path):
-        return (), random_inputs(onnx_input_types(target.model), seed)
-    return (), {}
-
-
-def _random_arguments(program: Program, seed: int, size: int = 2) -> dict[str, Any]:
-    """Random arguments by name; dynamic sizes are `size` where their limits allow it."""
-    captured = program.captured
-    tensors = iter(random_inputs(program.input_types, seed, size).values())
-    trees = [unflatten(spec, tensors) for spec in captured.inputs]
-    return dict(zip(captured.arguments, trees, strict=True))
-
-
-def _program(
-    target: Target, inputs: tuple[str, ...], dynamic: tuple[str, ...], seed: int
-) -> tuple[Program, Arguments]:
-    """The captured program of a target, and the inputs to run it with."""
-    args, kwargs = _arguments(target, inputs, seed)
-    if isinstance(target.model, Path):
-        raise ArgumentError(
-            "an ONNX file is not a program", instead="model.py:Net, or a program saved as .vt"
-        )
-    if isinstance(target.model, Program):
-        if dynamic:
-            raise ArgumentError("the dynamic dims of a saved program are fixed")
-        return target.model, (args, kwargs)
-    sizes = parse_dynamic(dynamic) or target.dynamic
-    return trace(target.model, *args, dynamic=sizes, **kwargs), (args, kwargs)
 
 
 def _ending(path: str, ending: str) -> None:

@@ -11,9 +11,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..export import Program, load
-from ..ir.errors import ArgumentError, FormatError
+from ..export import Program, load, trace
+from ..ir.constraints import Binding
+from ..ir.dims import symbols
+from ..ir.errors import ArgumentError, ConstraintError, FormatError
 from ..tensor import manual_seed
+from ..tracer import unflatten
+from .inputs import Arguments, parse_dynamic, parse_inputs, random_inputs
+from .summary import onnx_input_types
 
 _FORMS = "model.py:Net, model.vt or model.onnx"
 
@@ -79,6 +84,70 @@ def load_target(text: str, seed: int) -> Target:
             instead="example_inputs = (x,)  # or a dict by argument name",
         )
     return Target(model, args=tuple(inputs or ()), dynamic=dynamic)
+
+
+def comparable(target: Target, text: str) -> Any:
+    """What `compare` takes: archives by path, so that tables name the file."""
+    return text if isinstance(target.model, Program) else target.model
+
+
+def arguments_of(target: Target, inputs: tuple[str, ...], seed: int) -> Arguments:
+    """The inputs to run a target with: given, the file's own, or random ones of its types."""
+    if inputs:
+        return parse_inputs(inputs, seed)
+    if target.args or target.kwargs:
+        return target.args, dict(target.kwargs or {})
+    if isinstance(target.model, Program):
+        return (), _random_arguments(target.model, seed)
+    if isinstance(target.model, Path):
+        return (), random_inputs(onnx_input_types(target.model), seed)
+    return (), {}
+
+
+def _random_arguments(program: Program, seed: int) -> dict[str, Any]:
+    """Random arguments by name; dynamic sizes are 2 where their limits allow it."""
+    captured = program.captured
+    tensors = iter(random_inputs(program.input_types, seed).values())
+    trees = [unflatten(spec, tensors) for spec in captured.inputs]
+    return dict(zip(captured.arguments, trees, strict=True))
+
+
+def other_sizes(program: Program) -> dict[str, int]:
+    """A size for each dynamic one that the program takes; nothing where none is found."""
+    found = (s for t in program.input_types.values() for size in t.shape for s in symbols(size))
+    limits = {symbol.name: symbol for symbol in found}
+    for wanted in (5, 7, 6, 8, 12, 16, 4, 3, 1):
+        sizes, binding = {}, Binding()
+        for name, symbol in limits.items():
+            least = wanted if symbol.min is None else max(wanted, symbol.min)
+            sizes[name] = least if symbol.max is None else min(least, symbol.max)
+            binding.bind_name(name, name, sizes[name], f"{name} = {sizes[name]}")
+        try:
+            binding.check(program.graph.constraints)
+        except ConstraintError:
+            continue
+        return sizes
+    return {}
+
+
+def program_of(
+    target: Target, inputs: tuple[str, ...], dynamic: tuple[str, ...], seed: int
+) -> tuple[Program, Arguments]:
+    """The captured program of a target, and the inputs to run it with."""
+    args, kwargs = arguments_of(target, inputs, seed)
+    if isinstance(target.model, Path):
+        raise ArgumentError(
+            "an ONNX file is not a program", instead="model.py:Net, or a program saved as .vt"
+        )
+    if isinstance(target.model, Program):
+        if dynamic:
+            raise ArgumentError("the dynamic dims of a saved program are fixed")
+        return target.model, (args, kwargs)
+    sizes = parse_dynamic(dynamic) or target.dynamic
+    return trace(target.model, *args, dynamic=sizes, **kwargs), (args, kwargs)
+
+
+# ---------------------------------------------------------------- the user's file
 
 
 def _import(file: Path) -> ModuleType:

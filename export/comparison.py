@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..ir.errors import ArgumentError, VitrifyError
-from ..tensor import Tensor, as_tensor, no_grad
-from ..tracer import flatten, unflatten
+from ..tensor import Tensor, as_tensor
 from .difference import Difference, describe, measure
-from .program import Program, load, trace
-from .session import Session
-
-Target = Callable[..., Any] | Program | str | Path
+from .program import trace
+from .resizing import Dims, Sized, resize
+from .running import Results, Runner, Target, mapped, runner_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +23,8 @@ class Row:
 
     Attributes:
         output: The output's name.
-        candidate: Who computed it.
-        type: dtype and shape that the judge gave.
+        candidate: Who computed it, and from which sizes where they were given.
+        type: dtype and shape that the judge gave; `refused` where it refused the inputs.
         difference: How far the candidate is from the judge.
     """
 
@@ -127,11 +124,18 @@ def compare(
     kwargs: Mapping[str, Any] | None = None,
     rtol: float | None = None,
     atol: float | None = None,
+    dims: Dims | None = None,
 ) -> Report:
     """Run a model and what was made of it on the same inputs, and compare the results.
 
     A function or module is run eagerly. It is also captured, and the captured program is compared
     on the reference backend, unless a program or an archive is among the candidates.
+
+    With `dims`, inputs of other sizes are made from the given ones: tiled or cut along the dims of
+    these names, with values that vary from row to row, integers within the range of the example.
+    Which dims have which name is known from a program, an archive or an `.onnx` among the targets.
+    A candidate that refuses sizes fails, unless the judge refuses them, too; where the judge does,
+    a candidate that computes something fails.
 
     Args:
         model: The judge: a function, a module, a `Program` (on the reference backend), or the path
@@ -142,31 +146,38 @@ def compare(
         rtol: Relative tolerance for floats; by default it depends on the dtype, see
             `vitrify.export.difference`.
         atol: Absolute tolerance for floats, likewise.
+        dims: The sizes to compare at instead of those of the inputs: `"batch=1,2,7"` or
+            `{"batch": [1, 2, 7]}`; of several names every combination, at most 64.
 
     Raises:
-        ArgumentError: where there is nothing to compare with, or the model would be changed by
-            running it.
+        ArgumentError: where there is nothing to compare with, the model would be changed by
+            running it, or `dims` names what no target knows.
         VitrifyError: where a candidate cannot be read or run on these inputs.
 
     Example:
-        >>> report = vt.compare(net, "net.onnx", inputs=(x,))
+        >>> report = vt.compare(net, "net.onnx", inputs=(x,), dims="batch=1,2,7")
         >>> print(report)
         >>> assert report.passed
     """
     args = (inputs,) if isinstance(inputs, Tensor | np.ndarray) else tuple(inputs)
     named: Mapping[str, Any]
-    args, named = _mapped((args, dict(kwargs or {})), as_tensor)
+    args, named = mapped((args, dict(kwargs or {})), as_tensor)
     notes: list[str] = []
     if getattr(model, "training", False):
         notes.append(_check_training(model))
-    runners = [_runner(target) for target in (model, *candidates)]
+    runners = [runner_of(target) for target in (model, *candidates)]
+    resized = None
+    if dims is not None:
+        layouts = [runner.layout for runner in runners if runner.layout is not None]
+        resized = resize(dims, layouts, args, named)
     if callable(model) and not any(runner.is_program for runner in runners):
         try:
-            program = trace(model, *args, **named)
+            dynamic = None if resized is None else resized.dynamic
+            program = trace(model, *args, dynamic=dynamic, **named)
         except VitrifyError as error:
             notes.append(f"not compared with the reference backend, as capture is refused: {error}")
         else:
-            runners.insert(1, _Runner("reference", _tree_results(program), True))
+            runners.insert(1, runner_of(program))
     if len(runners) == 1:
         raise ArgumentError(
             "there is nothing to compare the model with",
@@ -174,10 +185,13 @@ def compare(
             instead='vt.compare(model, "model.onnx", inputs=(x,))',
         )
     names = _unique([runner.name for runner in runners])
-    expected = runners[0].run(args, named)
     rows: list[Row] = []
-    for name, runner in zip(names[1:], runners[1:], strict=True):
-        rows += _compare_results(name, expected, runner.run(args, named), rtol, atol)
+    if resized is not None:
+        rows = _compare_sizes(names, runners, resized.all, rtol, atol)
+    else:
+        expected = runners[0].run(args, named)
+        for name, runner in zip(names[1:], runners[1:], strict=True):
+            rows += _compare_results(name, expected, runner.run(args, named), rtol, atol)
     if not rows:
         raise ArgumentError("the model returns no tensors, so there is nothing to compare")
     return Report(names[0], tuple(rows), tuple(notes))
@@ -194,92 +208,57 @@ def _check_training(model: Any) -> str:
     return "the model is in training mode, where dropout makes results differ; use model.eval()"
 
 
-# ---------------------------------------------------------------- running
-
-
-@dataclass(frozen=True, slots=True)
-class _Results:
-    """A run's result: tensors by name, and the Python values among them, where they are known."""
-
-    tensors: dict[str, np.ndarray]
-    statics: dict[str, Any] | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Runner:
-    name: str
-    run: Callable[[tuple[Any, ...], Mapping[str, Any]], _Results]
-    is_program: bool = False
-
-
-def _runner(target: Target) -> _Runner:
-    if isinstance(target, Program):
-        return _Runner("reference", _tree_results(target), True)
-    if isinstance(target, str | Path):
-        name, suffix = Path(target).name, Path(target).suffix.lower()
-        if suffix == ".onnx":
-            return _Runner(f"{name} in ONNX Runtime", _onnx_results(Session(target)))
-        if suffix == ".vt":
-            return _Runner(f"{name} by reference", _tree_results(load(target)), True)
-        raise ArgumentError(f"cannot compare {name}", instead="a file that ends in .onnx or .vt")
-    if callable(target):
-        name = getattr(target, "__name__", type(target).__name__)
-        return _Runner(f"{name}, eager", _tree_results(target))
-    raise ArgumentError(
-        f"cannot run a {type(target).__name__}",
-        instead="a function, a module, a program, or the path of an .onnx or .vt file",
-    )
-
-
-def _tree_results(function: Callable[..., Any]) -> Callable[..., _Results]:
-    def run(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Results:
-        # Copies, as the code may write to its arguments.
-        args, kwargs = _mapped((args, kwargs), lambda tensor: tensor.detach().clone())
-        with no_grad():
-            result = function(*args, **kwargs)
-        leaves: list[Any] = []
-        spec = flatten(result, _is_array, leaves)
-        arrays = iter(_array(leaf) for leaf in leaves)
-        tensors, statics = {}, {}
-        for path, leaf in spec.leaves():
-            if leaf.kind == "tensor":
-                name = path if path and not path[0].isdigit() else f"output.{path}".rstrip(".")
-                tensors[name] = next(arrays)
-            else:
-                statics[path or "output"] = leaf.value
-        return _Results(tensors, statics)
-
-    return run
-
-
-def _onnx_results(session: Session) -> Callable[..., _Results]:
-    def run(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Results:
-        results = session(*args, **kwargs)
-        return _Results({name: tensor.numpy() for name, tensor in results.items()}, None)
-
-    return run
-
-
-def _is_array(leaf: Any) -> bool:
-    return isinstance(leaf, Tensor | np.ndarray)
-
-
-def _array(tensor: Any) -> np.ndarray:
-    return tensor.detach().cpu().numpy() if isinstance(tensor, Tensor) else tensor
-
-
-def _mapped(tree: Any, function: Callable[[Any], Any]) -> Any:
-    """The tree with each tensor or array replaced."""
-    leaves: list[Any] = []
-    spec = flatten(tree, _is_array, leaves)
-    return unflatten(spec, iter([function(leaf) for leaf in leaves]))
-
-
 # ---------------------------------------------------------------- matching results
 
 
+def _compare_sizes(
+    names: Sequence[str],
+    runners: Sequence[Runner],
+    sized: Sequence[Sized],
+    rtol: float | None,
+    atol: float | None,
+) -> list[Row]:
+    """The rows of every combination of sizes.
+
+    Raises:
+        Exception: what the judge raises, where it refuses every combination.
+    """
+    rows: list[Row] = []
+    refusals: list[Exception] = []
+    for sample in sized:
+        expected = runners[0].attempt(sample)
+        refusals += [expected] if isinstance(expected, Exception) else []
+        for name, runner in zip(names[1:], runners[1:], strict=True):
+            candidate, got = f"{name}, {sample.label}", runner.attempt(sample)
+            if isinstance(expected, Exception) or isinstance(got, Exception):
+                rows.append(_refusal(names[0], candidate, expected, got))
+            else:
+                rows += _compare_results(candidate, expected, got, rtol, atol)
+    if len(refusals) == len(sized):
+        raise refusals[-1]
+    return rows
+
+
+def _refusal(
+    judge: str, candidate: str, expected: Results | Exception, got: Results | Exception
+) -> Row:
+    """The row of a candidate where it, the judge or both refuse the sizes."""
+    problem = ""
+    if not isinstance(expected, Exception):
+        problem = f"refused: {_first_line(got)}"
+    elif not isinstance(got, Exception):
+        problem = f"it computes what {judge} refuses: {_first_line(expected)}"
+    type = "refused" if isinstance(expected, Exception) else "-"
+    return Row("all outputs", candidate, type, Difference(problem))
+
+
+def _first_line(error: Any) -> str:
+    text = str(error) if isinstance(error, VitrifyError) else f"{type(error).__name__}: {error}"
+    return text.splitlines()[0]
+
+
 def _compare_results(
-    candidate: str, expected: _Results, got: _Results, rtol: float | None, atol: float | None
+    candidate: str, expected: Results, got: Results, rtol: float | None, atol: float | None
 ) -> list[Row]:
     """A row for each tensor of the result, and for what is not there or is no tensor and differs.
 

@@ -37,7 +37,8 @@ def onnx(
     """Write a program as an ONNX file.
 
     Dynamic dims keep their names, weights those of the parameters; each node's metadata says which
-    line of the user's code, and which module, it comes from.
+    line of the user's code, and which module, it comes from. ONNX has one namespace for all: an
+    output called as an input is becomes `<name>_out`, where `output_names` does not name it.
 
     Args:
         program: What `vt.trace` or `vt.load` gave.
@@ -71,6 +72,8 @@ def onnx(
     graph = optimize(state)(program.graph)
     inputs = _renamed("input", [value.name for value in graph.inputs], input_names)
     outputs = _renamed("output", program.output_names, output_names)
+    if not isinstance(output_names, Sequence):
+        outputs = _apart(outputs, inputs, output_names or {})
     data = DataFile(f"{target.name}.data")
     model = to_model(
         graph,
@@ -115,6 +118,21 @@ def _renamed(what: str, names: Sequence[str], given: Names | None) -> list[str]:
             instead=f"one of: {', '.join(names)}",
         )
     return [given.get(name, name) for name in names]
+
+
+def _apart(outputs: Sequence[str], inputs: Sequence[str], given: Mapping[str, str]) -> list[str]:
+    """The outputs' names; what is called as an input is, and not by the user, gets another."""
+    asked = set(given.values())
+    taken = {*inputs, *outputs}
+    names = []
+    for name in outputs:
+        if name in inputs and name not in asked:
+            name += "_out"
+            while name in taken:
+                name += "_out"
+            taken.add(name)
+        names.append(name)
+    return names
 
 
 def _arguments(program: Program) -> str:

@@ -184,7 +184,7 @@ class Dim:
         """Refuse to give the size's value; the observer sees it first."""
         error = ConstraintError(message, instead=instead)
         if (observer := _observer.get()) is not None:
-            observer(self, error)
+            observer(self, error, False)
         raise error
 
     def __truediv__(self, other: object) -> NoReturn:
@@ -244,7 +244,15 @@ class Dim:
     def __str__(self) -> str:
         if self._text is None:
             object.__setattr__(self, "_text", _text(self))
-        return self._text or ""
+        text = self._text or ""
+        if (observer := _observer.get()) is not None and called_by_user():
+            error = ConstraintError(
+                f"the size `{text}` is symbolic, and so is its text",
+                why="eager code has a number here",
+                instead="keep text out of the captured function, or keep this size static",
+            )
+            observer(self, error, True)
+        return text
 
     __repr__ = __str__
 
@@ -430,7 +438,7 @@ decider: ContextVar[Callable[[Condition], bool]] = ContextVar("decider", default
 """Answers the comparisons that the bounds leave open; by default it raises `ConstraintError`."""
 
 
-_Observer: TypeAlias = Callable[["Dim", ConstraintError], object]
+_Observer: TypeAlias = Callable[["Dim", ConstraintError, bool], object]
 _observer: ContextVar[_Observer | None] = ContextVar("observer", default=None)
 
 
@@ -444,7 +452,7 @@ def deciding_with(
     Args:
         answer: Returns what the comparison is to give, or raises.
         observer: Sees every refusal to give a size's value, before the caller may swallow it: the
-            size and the error.
+            size, the error, and whether the code goes on, as it does after asking for text.
             While there is one, code outside of the library cannot hash symbolic sizes either.
             Without it, whoever watches outside of the block goes on watching.
     """

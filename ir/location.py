@@ -50,9 +50,13 @@ def user_location(module: str = "") -> Location | None:
     return None
 
 
-def called_by_user() -> bool:
-    """Whether the function that asks was called from code that is not Vitrify's own."""
-    return not _is_library(sys._getframe(2).f_globals.get("__name__", ""))
+def called_by_user(through: int = 0) -> bool:
+    """Whether the function that asks was called from code that is not Vitrify's own.
+
+    Args:
+        through: How many of our own functions lie between the two, known to pass the call on.
+    """
+    return not _is_library(sys._getframe(2 + through).f_globals.get("__name__", ""))
 
 
 def traceback_location(traceback: TracebackType | None) -> Location | None:

@@ -95,7 +95,7 @@ class Optimizer:
         current().refuse(
             "optimizer.step()",
             self.param_groups[0]["params"][0],
-            "capture the loss and vt.grad, and step outside",
+            "capture the forward pass; compute gradients and step outside, eagerly",
         )
         loss = None
         if closure is not None:

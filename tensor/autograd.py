@@ -168,7 +168,9 @@ def backward(
         AutogradError: where there is no gradient, or a saved tensor was written to.
         ShapeError: where `gradient` is not of the output's shape.
     """
-    current().refuse("backward()", tensor, "g = vt.grad(loss, parameters)  # gradients as values")
+    current().refuse(
+        "backward()", tensor, "capture the forward pass; compute gradients outside, eagerly"
+    )
     wanted = None if inputs is None else _listed(inputs)
     found = propagate([tensor], [_seed(tensor, gradient)], wanted, create_graph)
     used = set() if gradient is None else {id(_owner(gradient))}

@@ -10,9 +10,11 @@ import numpy as np
 
 from .. import ops
 from ..ir.errors import ArgumentError, AutogradError, DTypeError
+from ..ir.location import called_by_user
 from ..ir.op import current
 from ..ir.types import Shape
 from .device import CPU, Device
+from .display import refuse_text
 
 
 class Conversions:
@@ -127,6 +129,8 @@ class Conversions:
         """A 0-d tensor formats as its number, `f"{loss:.3f}"`; others only without a format."""
         if not self.shape and spec:
             return format(self._single("format()"), spec)
+        if called_by_user():  # `__repr__` would see only that we call it
+            refuse_text(self)
         return object.__format__(self, spec)
 
     def __iter__(self) -> Iterator[Any]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..ir.graph import Value
+from ..ir.location import called_by_user
+from ..ir.op import current
 from ..ir.types import bool_, float32, int64
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ _PREFIX = "tensor("
 def show(tensor: Tensor) -> str:
     """The text of a tensor: its values, and whatever is not the default about it."""
     if isinstance(tensor._data, Value):
+        if called_by_user(through=1):
+            refuse_text(tensor)
         return f"<symbolic tensor {tensor.type}>"
     array = tensor._data if tensor.device.type == "cpu" else tensor._data.get()
     notes = []
@@ -37,6 +41,13 @@ def show(tensor: Tensor) -> str:
     elif tensor.requires_grad:
         notes.append("requires_grad=True")
     return _joined(_PREFIX + _numbers(array), notes)
+
+
+def refuse_text(tensor: Any) -> None:
+    """Called where the user's code gets the text of a tensor: a capture refuses it."""
+    if isinstance(tensor._data, Value):
+        instead = "keep text out of the captured function, or print what the program returns"
+        current().refuse("print or str of a tensor", None, instead)
 
 
 def _joined(text: str, notes: list[str]) -> str:

@@ -13,6 +13,7 @@ import vitrify as vt
 from vitrify.cli import main
 
 MODEL = """\
+import numpy as np
 import vitrify as vt
 import vitrify.nn.functional as F
 from beside import WIDTH
@@ -42,6 +43,15 @@ def branch(x):
     if x.sum() > 0:
         return x
     return -x
+
+
+def choosy(x):
+    return x + 1 if x.shape[0] == 5 else x
+
+
+def noisy(x):
+    x = x + np.random.rand()
+    return x * float(x.sum())
 
 
 def faulty(x):
@@ -80,7 +90,9 @@ def ok(*args: str) -> str:
 # ---------------------------------------------------------------- what the commands do
 
 
-@pytest.mark.parametrize("command", ["demo", "trace", "export", "run", "compare", "inspect"])
+@pytest.mark.parametrize(
+    "command", ["demo", "trace", "explain", "export", "run", "compare", "inspect"]
+)
 def test_every_help_teaches_by_example(command):
     assert command in ok("--help")
     assert f"  vitrify {command} " in ok(command, "--help")
@@ -89,7 +101,7 @@ def test_every_help_teaches_by_example(command):
 def test_trace_prints_the_graph_with_the_users_lines():
     text = ok("trace", "model.py:Net")
     assert text.startswith("graph Net(%x: f32[batch, 3]) -> (f32[batch, 4], i64[batch])")
-    assert "# model.py:14 in fc" in text
+    assert "# model.py:15 in fc" in text
     assert "dropout" not in text  # the module is in evaluation mode
     assert vt.ir.parser.parse_graph(text, vt.ops.REGISTRY).name == "Net"
 
@@ -107,12 +119,52 @@ def test_options_go_before_what_the_file_says():
 
 def test_export_writes_a_file_and_compares_it_at_two_sizes():
     text = ok("export", "model.py:Net", "-o", "net.onnx")
-    assert "6 comparisons, all passed" in text
+    assert "8 comparisons, all passed" in text
     assert "f32[5, 4]" in text
     x = np.ones((7, 3), np.float32)
     assert vt.run("net.onnx", x)["scores"].shape == (7, 4)
     assert ok("export", "model.py:Net", "-o", "b.onnx", "--no-check") == "wrote b.onnx\n"
     assert Path("b.onnx").read_bytes() == Path("net.onnx").read_bytes()  # weights are of the seed
+
+
+def test_export_checks_a_size_that_the_program_takes():
+    text = ok("export", "model.py:choosy", "-o", "choosy.onnx")
+    assert "f32[7, 3]" in text and "f32[5, 3]" not in text
+    assert "all passed" in text
+
+
+def test_compare_at_several_sizes():
+    ok("export", "model.py:choosy", "-o", "choosy.onnx")
+    text = ok("compare", "model.py:choosy", "choosy.onnx", "--dims", "batch=1,7")
+    assert "choosy.onnx in ONNX Runtime, batch=7" in text
+    assert "4 comparisons, all passed" in text
+    text = ok("compare", "choosy.onnx", "choosy.onnx", "--dims", "batch=3,4")
+    assert "2 comparisons, all passed" in text
+    result = vitrify("compare", "model.py:choosy", "choosy.onnx", "--dims", "batch=5")
+    assert result.exit_code == 1
+    assert "refused: model.py:34: x.shape[0] = 5 breaks batch != 5" in result.stdout
+
+
+def test_compare_captures_with_the_dims_that_the_file_or_the_options_name():
+    text = ok("compare", "model.py:net", "--dims", "batch=1,9")
+    assert "reference, batch=9" in text
+    text = ok("compare", "model.py:net", "--dynamic", "x.0=rows", "--dims", "rows=3")
+    assert "reference, rows=3" in text
+
+
+def test_explain_says_what_was_captured():
+    text = ok("explain", "model.py:choosy")
+    assert "batch != 5  model.py:34  return x + 1 if x.shape[0] == 5 else x" in text
+    ok("trace", "model.py:net", "-o", "net.vt")
+    assert "scale = 1.0" in ok("explain", "net.vt")
+
+
+def test_explain_shows_every_problem_of_a_refused_capture():
+    result = vitrify("explain", "model.py:noisy")
+    assert result.exit_code == 2
+    assert "2 problems" in result.stderr
+    assert "\n\n1. model.py:38: " in result.stderr
+    assert "\n\n2. model.py:39: float(tensor)" in result.stderr
 
 
 def test_export_takes_an_opset_and_gives_json():
@@ -188,7 +240,7 @@ def test_a_failed_comparison_is_status_1():
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["trace", "model.py:branch"], "error: model.py:27: bool(tensor)"),
+        (["trace", "model.py:branch"], "error: model.py:28: bool(tensor)"),
         (["trace", "model.py:Needs"], "net = Needs(...)"),
         (["trace", "model.py:number"], "is 3, which cannot be called"),
         (["trace", "model.py:nope"], "has no 'nope'\n  instead: Net, Needs, net, make"),
@@ -210,6 +262,10 @@ def test_a_failed_comparison_is_status_1():
         (["run", "damaged.vt"], "is not a vitrify program"),
         (["inspect", "damaged.onnx"], "cannot be loaded"),
         (["compare", "model.py:net", "damaged.onnx"], "cannot be loaded"),
+        (["compare", "model.py:net", "--dims", "n=3"], "no dim is called 'n'"),
+        (["compare", "model.py:net", "--dims", "batch"], "cannot read the sizes 'batch'"),
+        (["compare", "bare.py:double", "-i", "f32[2]", "--dims", "n=1"], "dims have names"),
+        (["explain", "damaged.onnx"], "cannot be loaded"),
     ],
 )
 def test_every_error_is_one_clear_message_and_status_2(args, said):
@@ -234,7 +290,7 @@ def test_only_the_users_own_errors_have_a_traceback_of_his_lines():
     assert result.exit_code == 2
     lines = result.stderr.splitlines()
     assert lines[0] == "Traceback (most recent call last):"
-    assert 'model.py", line 33, in faulty' in lines[1]
+    assert 'model.py", line 43, in faulty' in lines[1]
     assert lines[-1] == "KeyError: 'mine'"
     Path("syntax.py").write_text("def f(:\n")
     result = vitrify("trace", "syntax.py:f")
@@ -243,7 +299,7 @@ def test_only_the_users_own_errors_have_a_traceback_of_his_lines():
 
 
 def test_a_fault_of_our_own_is_not_hidden(monkeypatch):
-    monkeypatch.setattr("vitrify.cli.commands.trace", int)
+    monkeypatch.setattr("vitrify.cli.targets.trace", int)
     assert isinstance(vitrify("trace", "model.py:net").exception, TypeError)
 
 

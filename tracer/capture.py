@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from .agreement import disagreements
 from .arguments import Dynamic, Example, name_of, read_example
 from .pytree import TreeSpec, flatten
 from .recorder import Recorder, Settled
+from .surroundings import Surroundings
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,8 @@ def capture(
             does not need to be of one size; True for a Python number, which becomes a tensor.
             `"auto"` alone is for all arguments.
         strict: Whether what would be baked in as a constant (random numbers, a clock, a counter,
-            values of tensors that are no inputs) is refused; otherwise a `CaptureWarning` says so.
+            values of tensors that are no inputs, Python values of a module that every run changes,
+            the text of a size or a tensor) is refused; otherwise a `CaptureWarning` says so.
 
     Raises:
         CaptureError: where the code cannot be captured faithfully.
@@ -88,18 +90,21 @@ def _capture(function: Callable[..., Any], example: Example, strict: bool) -> Ca
     captured, recorder = _record(function, example, strict)
     problems = recorder.problems
     if captured is not None and recorder.repeatable:
+        # What the first run changed for good, later ones leave: only changes that go on count.
+        before = Surroundings(_owner(function))
         again, second = _record(function, example, strict)
         found = list(second.problems)
         if again is not None:
             sides = ((captured.graph, captured.state), (again.graph, again.state))
-            differing = disagreements(*sides)
+            # A disagreement knows the line, so it goes before what only says that there is one.
+            differing = disagreements(*sides) or before.changes()
             (found if strict else recorder.warnings).extend(differing)
         lines = [problem.at for problem in problems]
-        problems += [problem for problem in found if problem.at not in lines]
+        problems += [p for p in found if p.at is None or p.at not in lines]
         if again is not None and not problems and captured.output != again.output:
             problems.append(_changing_output(captured.output, again.output))
     if captured is None or problems:
-        raise problems[0] if len(problems) == 1 else CaptureError.of(problems)
+        raise problems[0] if len(problems) == 1 else CaptureError.of(_sorted(problems))
     for warning in recorder.warnings:
         warnings.warn(str(warning), CaptureWarning, stacklevel=4)
     return captured
@@ -126,9 +131,9 @@ def _record(
     except VitrifyError as error:
         recorder.refused(error, error.at or traceback_location(error.__traceback__))
         return None, recorder
-    except Exception:
+    except Exception as error:
         # With stand-ins for values, code may fail as it never would.
-        if not recorder.problems:
+        if not recorder.problems or recorder.only_texts(error):
             raise
         return None, recorder
     captured = Captured(
@@ -140,6 +145,15 @@ def _record(
         output_names=_output_names(output),
     )
     return captured, recorder
+
+
+def _sorted(problems: Sequence[VitrifyError]) -> list[VitrifyError]:
+    """By line; files as they were met, and what has no line at the end."""
+    files = [problem.at.file for problem in problems if problem.at is not None]
+    return sorted(
+        problems,
+        key=lambda p: (len(files), 0) if p.at is None else (files.index(p.at.file), p.at.line),
+    )
 
 
 def _changing_output(first: TreeSpec, second: TreeSpec) -> CaptureError:
@@ -154,12 +168,18 @@ def _changing_output(first: TreeSpec, second: TreeSpec) -> CaptureError:
 
 def _known(function: Any) -> tuple[dict[int, str], dict[int, str]]:
     """Names of the parameters and buffers, and of the modules, if the function is a module."""
-    owner = function if hasattr(function, "named_modules") else getattr(function, "__self__", None)
-    if owner is None or isinstance(owner, type) or not hasattr(owner, "named_modules"):
+    owner = _owner(function)
+    if owner is None:
         return {}, {}
     names = {id(t): name for name, t in owner.named_parameters()}
     names |= {id(t): name for name, t in owner.named_buffers()}
     return names, {id(module): path for path, module in owner.named_modules()}
+
+
+def _owner(function: Any) -> Any:
+    """The module that the function is, or is a method of; else None."""
+    owner = function if hasattr(function, "named_modules") else getattr(function, "__self__", None)
+    return None if isinstance(owner, type) or not hasattr(owner, "named_modules") else owner
 
 
 # ---------------------------------------------------------------- results
@@ -172,7 +192,7 @@ def _check_output(output: TreeSpec) -> None:
         where = f" at {path}" if path else ""
         what = "symbolic size" if isinstance(leaf.value, Dim) else type(leaf.value).__name__
         raise CaptureError(
-            f"the function returns a {what}{where}",
+            f"the function returns {'an' if what[0] in 'aeiouAEIOU' else 'a'} {what}{where}",
             why="a program returns tensors, in lists, tuples, dicts or dataclasses",
             instead="return vt.tensor(...)  # of a size, too",
         )

@@ -81,6 +81,7 @@ class Recorder(BodyRecorder):
         self._strict = strict
         self.problems: list[VitrifyError] = []
         self.repeatable = True
+        self._texts: list[VitrifyError] = []
         self._notes = 0
         self._inputs = set(example.values)
         self._values = set(example.values)
@@ -339,18 +340,31 @@ class Recorder(BodyRecorder):
             self._refuse(
                 f"this line needs {fact}, but {', '.join(only)} is dynamic",
                 why="the example has just this size, and others take another way here",
-                instead="leave this size static, or make the code the same for all sizes",
+                instead="trace with an example of another size, leave this size static, "
+                "or make the code the same for all sizes",
             )
         self.constraints.append(Constraint(fact, user_location(self._path[-1])))
         self._facts = self._facts.and_also(fact)
         return holds
 
-    def value_refused(self, size: Size, error: VitrifyError) -> None:
-        """Told where Python needs the number that a symbolic size stands for."""
+    def value_refused(self, size: Size, error: VitrifyError, goes_on: bool) -> None:
+        """Told where Python needs the number that a symbolic size stands for, or its text."""
+        if goes_on and not self._strict:
+            self.warnings.append(self._located(error))
+            return
         names = [known.name for known in symbols(size)]
         if names and all(name in self._example.automatic for name in names):
             raise Settled({name: self._example.sizes[name] for name in names})
-        self.refused(error)
+        error = self.refused(error)
+        if goes_on:
+            self._texts.append(error)
+
+    def only_texts(self, error: Exception) -> bool:
+        """Whether the user's own error says more than the problems, all of them about text.
+
+        Text is mostly made to say what is wrong; one that is looked up in vain is our matter.
+        """
+        return not isinstance(error, LookupError) and all(p in self._texts for p in self.problems)
 
     def _settling(self, fact: Condition) -> dict[str, Size]:
         """What an automatic symbol has to be, if the fact leaves it only one size."""

@@ -28,6 +28,27 @@ def test_the_same_program_gives_the_same_bytes(tmp_path: Path) -> None:
     assert first.read_bytes() == second.read_bytes()
 
 
+def test_an_output_called_as_an_input_gets_another_name(tmp_path: Path) -> None:
+    def function(x, x_out):
+        return {"x": x * 2, "y": x + x_out}
+
+    p = vt.trace(function, vt.ones(2), vt.ones(2))
+
+    def outputs(**options: Any) -> list[str]:
+        model = onnx.load(vt.export.onnx(p, tmp_path / "m.onnx", **options))
+        return [v.name for v in model.graph.output]
+
+    assert outputs() == ["x_out_out", "y"]
+    assert outputs(output_names={"y": "z"}) == ["x_out_out", "z"]
+    assert outputs(input_names=["a", "b"]) == ["x", "y"]
+    assert vt.run(vt.export.onnx(p, tmp_path / "m.onnx"), vt.ones(2), vt.ones(2))[
+        "x_out_out"
+    ].tolist() == [2, 2]
+    for given in (["x", "y"], {"x": "x"}, {"y": "x_out"}):
+        with pytest.raises(ArgumentError, match="an input and an output are both named"):
+            outputs(output_names=given)
+
+
 def test_names_by_list_and_by_dict(tmp_path: Path) -> None:
     p = vt.trace(lambda x, y: {"sum": x + y, "product": x * y}, vt.randn(3), vt.randn(3))
 

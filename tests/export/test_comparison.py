@@ -194,3 +194,181 @@ def test_reports_add_up(x):
     both = good + bad
     assert len(both.rows) == 3
     assert not both.passed
+
+
+# ---------------------------------------------------------------- other sizes
+
+
+def test_dims_compares_at_each_size(file, x):
+    report = vt.compare(scaled, file, inputs=(x,), dims="n=1,3,7")
+    assert report.passed
+    assert [(row.candidate, row.type) for row in report.rows] == [
+        (f"{name}, n={size}", f"f32[{size}, 4]")
+        for size in (1, 3, 7)
+        for name in ("reference", "scaled.onnx in ONNX Runtime")
+    ]
+
+
+@pytest.mark.parametrize("dims", ["n=1,2 m=4, 5", "n=1,2,m=4,5", "n = 1, 2; m = 4,5"])
+def test_dims_of_several_names_are_combined(dims):
+    program = vt.trace(scaled, vt.ones(2, 4), dynamic={"x": {0: "n", 1: "m"}})
+    types = ["f32[1, 4]", "f32[1, 5]", "f32[2, 4]", "f32[2, 5]"]
+    for given in (dims, {"n": [1, 2], "m": (4, 5)}):
+        report = vt.compare(scaled, program, inputs=(vt.ones(2, 4),), dims=given)
+        assert [row.type for row in report.rows] == types
+    assert report.rows[1].candidate == "reference, n=1, m=5"
+
+
+def test_sizes_that_are_expressions_follow(tmp_path):
+    def model(x, mask):
+        return x.reshape(-1, 2, 3).sum((1, 2)) * mask
+
+    n = vt.dim("n")
+    args = (vt.ones(4, 3), vt.ones(2))
+    program = vt.trace(model, *args, dynamic={"x": {0: 2 * n}, "mask": {0: n}})
+    path = vt.export.onnx(program, tmp_path / "model.onnx")
+    for candidate in (program, path):
+        report = vt.compare(model, candidate, inputs=args, dims={"n": [1, 5]})
+        assert report.passed
+        assert {row.type for row in report.rows} == {"f32[1]", "f32[5]"}
+
+
+def test_what_was_baked_in_is_found(x):
+    def baked(x):
+        return x + vt.arange(3, dtype=vt.float32)[:, None][: x.shape[0]]
+
+    def right(x):
+        return x + vt.arange(x.shape[0], dtype=vt.float32)[:, None]
+
+    program = vt.trace(right, x, dynamic={"x": {0: "n"}})
+    report = vt.compare(right, program, baked, inputs=(x,), dims="n=2,3,4")
+    failed = [row for row in report.rows if not row.passed]
+    assert [row.candidate for row in failed] == ["baked, eager, n=4"]
+    assert "refused: " in failed[0].difference.problem
+
+
+def test_resized_inputs_vary_and_stay_in_the_range_of_the_example():
+    seen = []
+
+    def model(x, tokens, flags):
+        seen.append((x.numpy(), tokens.numpy(), flags.numpy()))
+        return x * 1
+
+    example = (
+        vt.tensor([[1.0, 4.0], [2.0, 9.0]]),
+        vt.tensor([[3, 7], [5, 4]]),
+        vt.tensor([True, True]),
+    )
+    dynamic = {"x": {0: "n"}, "tokens": {0: "n", 1: "m"}, "flags": {0: "n"}}
+    program = vt.trace(lambda x, tokens, flags: x * 1, *example, dynamic=dynamic)
+    for _ in range(2):
+        assert vt.compare(model, program, inputs=example, dims="n=50 m=3").passed
+    (x, tokens, flags), again = seen
+    for a, b in zip((x, tokens, flags), again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(x[:2], example[0].numpy())
+    assert len(np.unique(x, axis=0)) == 50
+    assert x.min() > 0 and x.max() <= 9
+    assert tokens.shape == (50, 3)
+    assert set(np.unique(tokens)) == {3, 4, 5, 6, 7}
+    np.testing.assert_array_equal(tokens[:2, :2], example[1].numpy())
+    assert flags.all()
+
+
+@pytest.mark.parametrize("dtype", [vt.float16, vt.bfloat16, vt.float64, vt.uint8, vt.bool])
+def test_every_dtype_can_be_resized(dtype):
+    x = vt.zeros(2, 3, dtype=dtype)
+    program = vt.trace(lambda x: x.flip(0), x, dynamic={"x": {0: vt.dim("n", min=0)}})
+    assert vt.compare(lambda x: x.flip(0), program, inputs=(x,), dims="n=0,1,5").passed
+
+
+def test_a_placeholder_of_zeros_is_varied():
+    rows = []
+    program = vt.trace(scaled, vt.zeros(1, 3), dynamic={"x": {0: "n"}})
+
+    def model(x):
+        rows.append(x.numpy())
+        return x * 2
+
+    assert vt.compare(model, program, inputs=(vt.zeros(1, 3),), dims="n=9").passed
+    assert len(np.unique(rows[0], axis=0)) == 9
+
+
+def branching(x):
+    return x + 1 if x.shape[0] == 4 else x
+
+
+def asserting(x):
+    assert x.shape[0] != 4, "not four"
+    return x * 2.0
+
+
+def test_a_refusal_fails_unless_the_judge_refuses_too(tmp_path, x):
+    program = vt.trace(branching, x, dynamic={"x": {0: "n"}})
+    path = vt.export.onnx(program, tmp_path / "branching.onnx")
+    report = vt.compare(branching, program, path, inputs=(x,), dims="n=3,4")
+    assert [row.passed for row in report.rows] == [True, True, False, False]
+    assert "n != 4" in report.rows[-1].difference.problem
+    assert "test_comparison.py" in str(report)
+    program = vt.trace(asserting, x, dynamic={"x": {0: "n"}})
+    report = vt.compare(asserting, program, scaled, inputs=(x,), dims="n=4,5")
+    assert [row.passed for row in report.rows] == [True, False, True, True]
+    assert [row.type for row in report.rows[:2]] == ["refused", "refused"]
+    assert "computes what asserting, eager refuses: AssertionError: not four" in str(report)
+    with pytest.raises(AssertionError, match="not four"):
+        vt.compare(asserting, program, inputs=(x,), dims="n=4")
+
+
+def test_dims_of_nested_arguments_and_keywords(tmp_path):
+    def model(pair, scale=2.0, *, bias):
+        return pair["a"] * scale + pair["b"] + bias
+
+    pair = {"a": vt.ones(2, 3), "b": vt.ones(3)}
+    example = {"inputs": (pair,), "kwargs": {"bias": vt.ones(2, 1)}}
+    program = vt.trace(model, pair, bias=vt.ones(2, 1), dynamic={
+        "pair.a": {0: "n"}, "bias": {0: "n"},
+    })  # fmt: skip
+    path = vt.export.onnx(program, tmp_path / "model.onnx")
+    for candidate in (program, path):
+        assert vt.compare(model, candidate, **example, dims="n=1,6").passed
+    renamed = vt.export.onnx(program, tmp_path / "renamed.onnx", input_names=["p", "q", "r"])
+    arrays = (pair["a"], pair["b"], vt.ones(2, 1))
+    assert vt.compare(path, renamed, inputs=arrays, dims="n=1,6").passed
+
+
+@pytest.mark.parametrize(
+    ("dims", "said"),
+    [
+        ("rows=3", r"(?s)no dim is called 'rows'.*one of: n"),
+        ("n", "cannot read the sizes 'n'"),
+        ("n=-1", "cannot read the sizes"),
+        ("n=1,2 n=3", "dims gives n twice"),
+        ("", "dims names no dim"),
+        ({}, "dims names no dim"),
+        ({"n": []}, "sizes of 0 or more"),
+        ({"n": [-1]}, "sizes of 0 or more"),
+        ({"n": 1.5}, "n is given 1.5"),
+        ({"n": "1"}, "n is given '1'"),
+        (3, "dims cannot be a int"),
+        ({"n": range(65)}, "65 combinations, more than 64"),
+    ],
+)
+def test_dims_that_mean_nothing_are_refused(file, x, dims, said):
+    with pytest.raises(vt.errors.ArgumentError, match=said):
+        vt.compare(scaled, file, inputs=(x,), dims=dims)
+
+
+def test_dims_without_anyone_who_knows_their_names(x):
+    with pytest.raises(vt.errors.ArgumentError, match="a candidate whose dims have names"):
+        vt.compare(scaled, scaled, inputs=(x,), dims="n=1")
+    with pytest.raises(vt.errors.ArgumentError, match="a candidate whose dims have names"):
+        vt.compare(scaled, vt.trace(scaled, x), inputs=(x,), dims="n=1")
+
+
+def test_an_example_that_does_not_fit_is_refused(file, x):
+    with pytest.raises(vt.errors.ArgumentError, match="x has 1 dims, the candidate takes 2"):
+        vt.compare(scaled, file, inputs=(vt.ones(3),), dims="n=1")
+    with pytest.raises(vt.errors.ArgumentError, match="there is nothing to make more from"):
+        vt.compare(scaled, file, inputs=(vt.ones(0, 4),), dims="n=1")
+    with pytest.raises(vt.errors.ArgumentError, match="cannot tell the dims of"):
+        vt.compare(scaled, file, inputs=(x, x), dims="n=1")

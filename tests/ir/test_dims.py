@@ -248,7 +248,7 @@ def test_one_value_is_refused_with_the_reason() -> None:
 
 def test_refusals_to_give_a_value_are_observed() -> None:
     seen: list[dims.Dim] = []
-    with dims.deciding_with(lambda condition: True, observer=lambda size, _: seen.append(size)):
+    with dims.deciding_with(lambda condition: True, observer=lambda size, *_: seen.append(size)):
         for use in (lambda: int(n), lambda: n / 2, lambda: hash(n), lambda: {3: 1}.get(n)):  # pyright: ignore
             with pytest.raises(ConstraintError):
                 use()

@@ -1,5 +1,7 @@
 """What cannot be captured faithfully is refused with the user's line, the reason and the mend."""
 
+import random
+
 import numpy as np
 import pytest
 
@@ -245,3 +247,110 @@ def test_a_program_called_in_a_capture_needs_known_sizes():
     with pytest.raises(CaptureError, match=r"x.shape.0. is the symbolic size m") as caught:
         vt.trace(lambda x: program(x) + 1, X, dynamic={"x": {0: "m"}})
     assert "test_refusals.py:" in str(caught.value)
+
+
+def test_random_numbers_that_only_decide_something():
+    for draw, whose in ((random.random, "Python's"), (np.random.rand, "NumPy's")):
+        with pytest.raises(CaptureError, match=f"{whose} random numbers were drawn") as caught:
+            vt.trace(lambda x, draw=draw: x * 2 if draw() < 1.5 else x, X)
+        assert "instead: pass the numbers in as an input" in str(caught.value)
+        with pytest.warns(vt.errors.CaptureWarning, match=whose):
+            vt.trace(lambda x, draw=draw: x * 2 if draw() < 1.5 else x, X, strict=False)
+
+
+def test_random_numbers_with_a_known_line_are_reported_once():
+    with pytest.raises(CaptureError, match="not the same each time") as caught:
+        vt.trace(lambda x: x * np.random.rand(), X)
+    assert caught.value.problems == (caught.value,)
+
+
+def test_random_numbers_from_a_fixed_seed_are_constants():
+    def function(x):
+        random.seed(3)
+        return x * random.random()
+
+    assert vt.trace(function, X)(X).tolist() == function(X).tolist()
+
+
+class Counting(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.n, self.last = 0, None
+
+    def forward(self, x):
+        self.n += 1
+        self.last = x.shape[1]
+        return x * 2 if self.n % 10 == 0 else x
+
+
+def test_a_counter_of_a_module():
+    text = r"self.n of 1 changed from 1 to 2 while the code ran"
+    with pytest.raises(CaptureError, match=text) as caught:
+        vt.trace(nn.Sequential(nn.ReLU(), Counting()), X)
+    assert caught.value.problems == (caught.value,)
+    with pytest.raises(CaptureError, match=r"self\.n of Counting changed"):
+        vt.trace(Counting().forward, X)
+    with pytest.warns(vt.errors.CaptureWarning, match="self.n"):
+        vt.trace(Counting(), X, strict=False)
+
+
+def test_an_attribute_that_every_call_sets_alike_is_no_state():
+    class Noting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.width = None
+
+        def forward(self, x):
+            self.width = x.shape[1]
+            return x * self.width
+
+    assert vt.trace(Noting(), X)(X).tolist() == (X * 3).tolist()
+
+
+@pytest.mark.parametrize("text", [str, repr, "{}".format, lambda n: f"{n}", lambda n: str((n, 2))])
+def test_the_text_of_a_size(text):
+    def function(x):
+        return x * {"4": 2, "(4, 2)": 2}.get(text(x.shape[0]), 3)
+
+    with pytest.raises(CaptureError, match="the size `batch` is symbolic, and so is its text"):
+        vt.trace(function, X, dynamic={"x": {0: "batch"}})
+    assert vt.trace(function, X, dynamic="auto")(X).tolist() == function(X).tolist()
+    with pytest.warns(vt.errors.CaptureWarning, match="its text"):
+        vt.trace(function, X, dynamic={"x": {0: "batch"}}, strict=False)
+
+
+def test_the_text_of_a_tensor(capsys):
+    def function(x):
+        print(x)
+        return x * len(f"{x}")
+
+    with pytest.raises(CaptureError, match="print or str of a tensor cannot be captured") as caught:
+        vt.trace(function, X)
+    assert [problem.at.line for problem in caught.value.problems] == [
+        function.__code__.co_firstlineno + k for k in (1, 2)
+    ]
+    with pytest.warns(vt.errors.CaptureWarning, match="print or str"):
+        vt.trace(lambda x: [print(x), x * 2][1], X, strict=False)
+    assert "<symbolic tensor" in capsys.readouterr().out
+
+
+def test_text_that_says_what_is_wrong_comes_through():
+    def function(x):
+        assert x.shape[0] > 5, f"bad {x.shape[0]}"
+        return x
+
+    with pytest.raises(AssertionError, match="bad batch"):
+        vt.trace(function, X, dynamic={"x": {0: "batch"}})
+    with pytest.raises(CaptureError, match="its text"):
+        vt.trace(lambda x: x * {"4": 2}[str(x.shape[0])], X, dynamic={"x": {0: "batch"}})
+
+
+def test_several_problems_are_sorted_by_line():
+    def function(x):
+        x = x + np.random.rand()
+        return x * float(x.mean())
+
+    with pytest.raises(CaptureError) as caught:
+        vt.trace(function, X)
+    lines = [problem.at.line for problem in caught.value.problems]
+    assert lines == sorted(lines) and len(lines) == 2
