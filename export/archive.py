@@ -167,7 +167,7 @@ def _unpack(data: bytes) -> dict[str, Tensor]:
     try:
         found = safetensors.deserialize(data)
         state: dict[str, Tensor] = {}
-        for name, entry in found:
+        for name, entry in sorted(found):
             dtype = numpy_dtype(BY_NAME[by_code[entry["dtype"]]])
             array = np.frombuffer(bytearray(entry["data"]), dtype).reshape(entry["shape"])
             state[name] = Tensor._from_payload(array)

@@ -1,8 +1,18 @@
-"""Tests marked `gpu` are skipped, with the reason, where no CUDA device can be used."""
+"""What holds for all tests.
+
+Those marked `gpu` are skipped, with the reason, where no CUDA device can be used. Property tests
+look for new examples on every run, but where `CI` is set they repeat the same ones.
+"""
 
 import functools
+import os
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+if os.environ.get("CI"):
+    settings.load_profile("repeatable")
 
 
 @functools.cache
