@@ -70,8 +70,8 @@ def _canonical_extreme(input: Tensor, dim: Dims = None, keepdim: bool = False) -
 
 
 def _require_elements(shape: tuple[Size, ...], dim: tuple[int, ...]) -> None:
-    for d in dim:
-        require(not same(shape[d], 0), f"there is no largest or smallest of dim {d} of size 0")
+    for d in dim:  # of a symbolic size, a capture records that it is not 0
+        require(bool(shape[d] != 0), f"there is no largest or smallest of dim {d} of size 0")
 
 
 def reduction(

@@ -76,6 +76,13 @@ def test_an_assertion_of_the_users_is_a_constraint():
         program(vt.ones(3, 3))
 
 
+def test_a_maximum_needs_an_element_at_every_size():
+    program = vt.trace(lambda x: x[1:].amax(0), X, dynamic=BATCH)
+    assert str(program.graph.constraints[0]) == "batch != 1"
+    with pytest.raises(ConstraintError, match="breaks batch != 1"):
+        program(vt.ones(1, 3))
+
+
 def test_a_dynamic_size_that_code_pins_is_refused():
     with pytest.raises(CaptureError, match="needs batch == 4, but batch is dynamic"):
         vt.trace(lambda x: x + vt.ones(4, 3), X, dynamic=BATCH)
