@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..ir import dims
+from ..ir.constraints import Binding
 from ..ir.dims import Dim
-from ..ir.errors import BackendError, ConstraintError
+from ..ir.errors import BackendError
 from ..ir.graph import Graph, Node, Value
-from ..ir.op import Op
+from ..ir.op import Attrs, Op
 from ..ir.types import TensorType
+from ..passes.fold_constants import is_static
 from ..passes.pipeline import Pipeline, pipeline
 from ..tensor import Tensor, no_grad
 from .base import Backend, Executable
@@ -35,14 +37,16 @@ class Reference:
         ]
         if missing:
             raise BackendError(f"no data for the parameters {', '.join(missing)}")
-        last_uses = _last_uses(graph)
+        fixed = [all(map(is_static, node.attrs.values())) for node in graph.nodes]
+        steps = list(zip(graph.nodes, fixed, _last_uses(graph), strict=True))
 
         def run(inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
             sizes = bind_sizes(graph, inputs)
             values: dict[Value, Tensor] = dict(zip(graph.inputs, inputs, strict=True))
             with no_grad():
-                for node, dead in zip(graph.nodes, last_uses, strict=True):
-                    values.update(zip(node.outputs, _run(node, values, state, sizes), strict=True))
+                for node, is_fixed, dead in steps:
+                    attrs = node.attrs if is_fixed else _static_attrs(node, sizes)
+                    values.update(zip(node.outputs, _run(node, attrs, values, state), strict=True))
                     for value in dead:
                         del values[value]
             return tuple(values[v] for v in graph.outputs)
@@ -50,27 +54,18 @@ class Reference:
         return run
 
 
-def bind_sizes(graph: Graph, inputs: Sequence[Tensor]) -> dict[str, int]:
+def bind_sizes(graph: Graph, inputs: Sequence[Tensor]) -> Mapping[str, int]:
     """The value of each symbolic size, from the shapes of the actual inputs.
 
     Raises:
-        ConstraintError: where sizes contradict each other.
+        ConstraintError: where sizes contradict each other, or their limits.
     """
-    sizes: dict[str, int] = {}
+    binding = Binding()
     for value, tensor in zip(graph.inputs, inputs, strict=True):
         for k, (size, actual) in enumerate(zip(value.type.shape, tensor.shape, strict=True)):
-            if not isinstance(size, Dim):
-                continue
-            found = dims.solve(size, actual)  # type: ignore[arg-type]
-            if found is None:
-                raise ConstraintError(f"{value.name}.shape[{k}] is {actual}, expected {size}")
-            for name, n in found.items():
-                if sizes.setdefault(name, n) != n:
-                    raise ConstraintError(
-                        f"{value.name}.shape[{k}] makes {name} = {n}, but it is {sizes[name]} "
-                        "by an earlier input"
-                    )
-    return sizes
+            if isinstance(size, Dim) and isinstance(actual, int):
+                binding.bind(f"{value.name}.shape[{k}]", size, actual)
+    return binding.sizes
 
 
 def static(attr: Any, sizes: Mapping[str, int]) -> Any:
@@ -84,16 +79,16 @@ def static(attr: Any, sizes: Mapping[str, int]) -> Any:
     return attr
 
 
+def _static_attrs(node: Node, sizes: Mapping[str, int]) -> Attrs:
+    return {name: static(attr, sizes) for name, attr in node.attrs.items()}
+
+
 def _run(
-    node: Node,
-    values: Mapping[Value, Tensor],
-    state: Mapping[str, Tensor],
-    sizes: Mapping[str, int],
+    node: Node, attrs: Attrs, values: Mapping[Value, Tensor], state: Mapping[str, Tensor]
 ) -> tuple[Tensor, ...]:
     if node.op.name == "parameter":
-        return (state[node.attrs["name"]],)
+        return (state[attrs["name"]],)
     inputs = [None if v is None else values[v] for v in node.inputs]
-    attrs = {name: static(attr, sizes) for name, attr in node.attrs.items()}
     result = node.op.apply(inputs, attrs)
     return result if node.op.many else (result,)
 

@@ -7,8 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..backends.base import Executable
 from ..backends.reference import reference
 from ..ir import dims
@@ -19,7 +17,7 @@ from ..ir.graph import Graph
 from ..ir.types import TensorType, scalar_dtype
 from ..tensor import Tensor, as_tensor
 from ..tensor.factory import tensor as new_tensor
-from ..tracer import Captured, Dynamic, TreeSpec, capture, flatten, unflatten
+from ..tracer import Captured, Dynamic, TreeSpec, capture, flatten, is_array, unflatten
 from .archive import read_archive, write_archive
 
 
@@ -103,7 +101,7 @@ class Program:
         for name, spec in zip(self.captured.arguments, self.captured.inputs, strict=True):
             if name in given:
                 leaves: list[Any] = []
-                actual = flatten(given[name], _is_array, leaves, name)
+                actual = flatten(given[name], is_array, leaves, name)
                 numbers = _numbers(name, actual, self.input_types)
                 _check_tree(name, spec, actual, numbers)
                 found = dict(zip(actual.tensor_paths(name), leaves, strict=True)) | numbers
@@ -185,10 +183,6 @@ def load(path: str | Path) -> Program:
 
 
 # ---------------------------------------------------------------- checks at the door
-
-
-def _is_array(leaf: Any) -> bool:
-    return isinstance(leaf, Tensor | np.ndarray)
 
 
 def _numbers(name: str, actual: TreeSpec, types: Mapping[str, TensorType]) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..ir.errors import ArgumentError, VitrifyError
 from ..tensor import Tensor, no_grad
-from ..tracer import flatten, unflatten
+from ..tracer import flatten, is_array, output_names, unflatten
 from .program import Program, load
 from .resizing import Layout, Sized
 from .session import Session
@@ -91,15 +91,12 @@ def _tree_results(function: Callable[..., Any]) -> Callable[..., Results]:
         with no_grad():
             result = function(*args, **kwargs)
         leaves: list[Any] = []
-        spec = flatten(result, _is_array, leaves)
-        arrays = iter(_array(leaf) for leaf in leaves)
-        tensors, statics = {}, {}
-        for path, leaf in spec.leaves():
-            if leaf.kind == "tensor":
-                name = path if path and not path[0].isdigit() else f"output.{path}".rstrip(".")
-                tensors[name] = next(arrays)
-            else:
-                statics[path or "output"] = leaf.value
+        spec = flatten(result, is_array, leaves)
+        arrays = [_array(leaf) for leaf in leaves]
+        tensors = dict(zip(output_names(spec), arrays, strict=True))
+        statics = {
+            path or "output": leaf.value for path, leaf in spec.leaves() if leaf.kind == "static"
+        }
         return Results(tensors, statics)
 
     return run
@@ -113,10 +110,6 @@ def _onnx_results(session: Session) -> Callable[..., Results]:
     return run
 
 
-def _is_array(leaf: Any) -> bool:
-    return isinstance(leaf, Tensor | np.ndarray)
-
-
 def _array(tensor: Any) -> np.ndarray:
     return tensor.detach().cpu().numpy() if isinstance(tensor, Tensor) else tensor
 
@@ -124,5 +117,5 @@ def _array(tensor: Any) -> np.ndarray:
 def mapped(tree: Any, function: Callable[[Any], Any]) -> Any:
     """The tree with each tensor or array replaced."""
     leaves: list[Any] = []
-    spec = flatten(tree, _is_array, leaves)
+    spec = flatten(tree, is_array, leaves)
     return unflatten(spec, iter([function(leaf) for leaf in leaves]))

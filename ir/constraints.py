@@ -71,6 +71,11 @@ class Binding:
         self._values: dict[str, int] = {}
         self._sources: dict[str, tuple[str, str]] = {}  # the place, and what was found there
 
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """The value of each symbol bound so far."""
+        return self._values
+
     def bind(self, at: str, size: Dim, actual: int) -> None:
         """Learn from the actual value of a symbolic size.
 

@@ -64,19 +64,19 @@ _constant, _parameter = REGISTRY["constant"], REGISTRY["parameter"]
 # ---------------------------------------------------------------- computing nodes
 
 
-def _is_static(attr: Any) -> bool:
+def is_static(attr: Any) -> bool:
     """Whether an attribute is known now: no symbolic size, and no region, which may hold one."""
     if isinstance(attr, TensorType):
         return attr.is_static
     if isinstance(attr, tuple):
-        return all(map(_is_static, attr))
+        return all(map(is_static, attr))
     return not isinstance(attr, Dim | Graph)
 
 
 def _is_computable(node: Node) -> bool:
     return (
         is_pure(node)
-        and all(map(_is_static, node.attrs.values()))
+        and all(map(is_static, node.attrs.values()))
         and all(value.type.is_static for value in node.outputs)
     )
 

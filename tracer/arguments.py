@@ -127,7 +127,7 @@ def read_example(
 
 
 def is_array(leaf: Any) -> bool:
-    """Whether a leaf of the arguments becomes an input of the graph."""
+    """Whether a leaf of a tree counts as a tensor; as an argument it becomes an input."""
     return isinstance(leaf, Tensor | np.ndarray)
 
 

@@ -142,7 +142,7 @@ def _record(
         arguments=example.arguments,
         inputs=example.specs,
         output=output,
-        output_names=_output_names(output),
+        output_names=output_names(output),
     )
     return captured, recorder
 
@@ -198,7 +198,8 @@ def _check_output(output: TreeSpec) -> None:
         )
 
 
-def _output_names(output: TreeSpec) -> tuple[str, ...]:
+def output_names(output: TreeSpec) -> tuple[str, ...]:
+    """A name for each tensor of a result: its path, or `output` where it has none."""
     return tuple(
         "output" if not path else path if not path[0].isdigit() else f"output.{path}"
         for path in output.tensor_paths()

@@ -18,8 +18,6 @@ from ..ir.errors import ArgumentError, CaptureError, FormatError
 from ..ir.types import DType, TensorType
 from ..tensor import Device
 
-Static = bool | int | float | str | None
-
 
 @dataclass(frozen=True, slots=True)
 class TreeSpec:
